@@ -1,0 +1,1 @@
+//! Control in: HTTP routes, webhooks, health, metrics.

@@ -1,0 +1,1 @@
+//! What the rules cover, and how it is covered.

@@ -1,0 +1,151 @@
+//! Rooms: subscribe to a broadcaster's encoded frames, publish encoded frames to viewers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::media::{AudioFrame, Source, VideoCodec, VideoFrame};
+
+/// The state of one connection to one room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Signalling and media are up.
+    Connected,
+    /// Lost; being resumed or remade. The reason is for a person.
+    Reconnecting(String),
+    /// Given up for good: wrong key, room deleted, kicked out. The reason is for a person.
+    Failed(String),
+}
+
+/// What comes out of the raw room. Tracks are named by LiveKit's track sid.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// The connection changed.
+    Link(Link),
+    /// A broadcaster's track is there and its codec known (first frame or track info).
+    Started {
+        /// Track sid.
+        track: String,
+        /// The participant's identity.
+        identity: String,
+        /// What it shows.
+        source: Source,
+        /// Its codec; `None` for sound (always Opus).
+        codec: Option<VideoCodec>,
+        /// Size its publisher announced, in pixels; zero for sound or when unknown.
+        size: (u32, u32),
+    },
+    /// One encoded picture, in decoding order.
+    Video {
+        /// Track sid.
+        track: String,
+        /// The frame.
+        frame: VideoFrame,
+    },
+    /// One Opus packet, in order.
+    Audio {
+        /// Track sid.
+        track: String,
+        /// The packet.
+        frame: AudioFrame,
+    },
+    /// The publisher muted or unmuted the track.
+    Muted {
+        /// Track sid.
+        track: String,
+        /// The new state.
+        muted: bool,
+    },
+    /// The track is gone (unpublished, participant left).
+    Ended {
+        /// Track sid.
+        track: String,
+    },
+    /// A track that cannot be processed: end-to-end encrypted, unsupported codec.
+    Refused {
+        /// Track sid.
+        track: String,
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+/// What the pipeline asks of the raw room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpstreamCommand {
+    /// Ask the track's publisher for a keyframe. Rate limited inside; never lost.
+    RequestKeyframe {
+        /// Track sid.
+        track: String,
+    },
+}
+
+/// What goes into the processed room. Tracks are named by their [`Source`]: one of each.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// Announce a track. Announcing it again with another codec replaces it.
+    Announce {
+        /// What it shows.
+        source: Source,
+        /// Its codec; `None` for sound.
+        codec: Option<VideoCodec>,
+        /// Size in pixels; zero for sound.
+        size: (u32, u32),
+    },
+    /// Send one picture at its time.
+    Video {
+        /// The track.
+        source: Source,
+        /// Encoded data, as in [`VideoFrame::data`].
+        data: Arc<[u8]>,
+        /// RTP time, 90 kHz, extended; continuous on this track.
+        rtp_time: u64,
+        /// Capture time, for sender reports.
+        captured: Instant,
+        /// When to send it.
+        due: Instant,
+        /// Whether it is a keyframe.
+        keyframe: bool,
+    },
+    /// Send one Opus packet at its time.
+    Audio {
+        /// The track.
+        source: Source,
+        /// The packet.
+        data: Arc<[u8]>,
+        /// RTP time, 48 kHz, extended; continuous on this track.
+        rtp_time: u64,
+        /// Capture time, for sender reports.
+        captured: Instant,
+        /// When to send it.
+        due: Instant,
+    },
+    /// Mute or unmute a track.
+    Mute {
+        /// The track.
+        source: Source,
+        /// The new state.
+        muted: bool,
+    },
+    /// Take a track back.
+    Retract {
+        /// The track.
+        source: Source,
+    },
+}
+
+/// What comes back from the processed room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Downstream {
+    /// The connection changed.
+    Link(Link),
+    /// A viewer needs a keyframe on this track.
+    KeyframeRequested {
+        /// The track.
+        source: Source,
+    },
+    /// The track is negotiated: frames sent from now on reach viewers.
+    Ready {
+        /// The track.
+        source: Source,
+    },
+}

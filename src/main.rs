@@ -1,0 +1,3 @@
+//! Parse the command line, run, and tell the truth in the exit code.
+
+fn main() {}
