@@ -1,1 +1,8 @@
 //! What the rules cover, and how it is covered.
+
+mod rules;
+
+pub use rules::{
+    Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay, Document, Mode, OnFailure,
+    Policy,
+};

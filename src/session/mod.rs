@@ -1,1 +1,309 @@
 //! What should be running: one session a stream.
+//!
+//! [`Manager`] is the handle that the API holds; the actor behind it owns the sessions.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::censor::Document;
+
+/// Where a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Joining the rooms.
+    Starting,
+    /// In both rooms; no broadcaster's video yet.
+    Waiting,
+    /// Frames are released.
+    Live,
+    /// A connection to LiveKit is being remade.
+    Reconnecting,
+    /// Being stopped.
+    Ending,
+    /// Over.
+    Ended,
+}
+
+/// A stream as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// UUIDv7.
+    pub stream_id: Uuid,
+    /// The raw room.
+    pub room_name: String,
+    /// The viewers' room.
+    pub processed_room: String,
+    /// Where it stands.
+    pub state: State,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Whether the dump button is pressed.
+    pub covered: bool,
+    /// What it did so far.
+    pub statistics: Statistics,
+    /// What is wrong, for a person; empty when all is well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// What a stream did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Statistics {
+    /// From start to end, or to now.
+    pub duration_seconds: f64,
+    /// Frames by what became of them.
+    pub frames: Frames,
+    /// Findings that counted, by class.
+    pub detections: BTreeMap<String, u64>,
+    /// Time from a frame's arrival to its release.
+    pub added_latency_ms: Percentiles,
+    /// Viewers in the processed room.
+    pub viewers: Viewers,
+    /// Encoded bytes received.
+    pub bytes_in: u64,
+    /// Encoded bytes sent.
+    pub bytes_out: u64,
+    /// Share of the released frames that were the source's own, bit for bit; 0 to 1.
+    pub forwarded_share: f64,
+}
+
+/// Frames by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Frames {
+    /// Received from the broadcaster.
+    pub received: u64,
+    /// Looked at by every detector that the rules need.
+    pub analysed: u64,
+    /// Released with nothing covered.
+    pub clean: u64,
+    /// Released with regions covered.
+    pub covered: u64,
+    /// Covered whole because there was no verdict in time.
+    pub covered_unverified: u64,
+    /// Never released: undecodable, or a queue was full.
+    pub dropped: u64,
+}
+
+/// Percentiles in milliseconds; `None` before the first value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Median.
+    pub p50: Option<f64>,
+    /// 95th.
+    pub p95: Option<f64>,
+    /// 99th.
+    pub p99: Option<f64>,
+}
+
+/// Viewers of the processed room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Viewers {
+    /// Now.
+    pub current: u32,
+    /// Most at once.
+    pub peak: u32,
+    /// All that ever joined.
+    pub total: u32,
+}
+
+/// What to start. Names are already validated.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The raw room.
+    pub room: String,
+    /// The broadcaster's identity for its token.
+    pub participant: Option<String>,
+    /// The stream's own rules, over the global ones.
+    pub rules: Document,
+}
+
+/// Why a stream was not started.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StartError {
+    /// The room has a live stream already.
+    #[error("room {room} has a live stream already")]
+    AlreadyLive {
+        /// The room.
+        room: String,
+        /// Its live stream.
+        stream: Uuid,
+    },
+    /// The rules make no sense; every problem at once.
+    #[error("the rules are invalid: {}", .0.join("; "))]
+    Rules(Vec<String>),
+    /// LiveKit refused or cannot be reached.
+    #[error("livekit: {0}")]
+    Livekit(String),
+    /// Shutting down.
+    #[error("the server is shutting down")]
+    Closed,
+}
+
+/// Which stream is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The live stream of a room, or its last one.
+    Room(String),
+    /// A stream by id.
+    Stream(Uuid),
+}
+
+/// A request to the actor behind [`Manager`].
+#[derive(Debug)]
+pub enum Command {
+    /// Start a stream; answers once both rooms are joined.
+    Start(Start, oneshot::Sender<Result<Summary, StartError>>),
+    /// End a stream; answers with its final figures. `None`: unknown. Idempotent.
+    End(Target, oneshot::Sender<Option<Summary>>),
+    /// Live and past streams, newest first.
+    List(oneshot::Sender<Vec<Summary>>),
+    /// The dump button; `None`: no such live stream.
+    Cover {
+        /// The stream.
+        stream: Uuid,
+        /// On or off.
+        on: bool,
+        /// Whether the sound is muted too.
+        mute: bool,
+        /// Why, for the log.
+        reason: Option<String>,
+        /// The stream as it is then.
+        reply: oneshot::Sender<Option<Summary>>,
+    },
+    /// Viewers came to or left a processed room (from LiveKit's webhooks).
+    Viewers {
+        /// The processed room.
+        room: String,
+        /// The participant.
+        identity: String,
+        /// Came or left.
+        joined: bool,
+    },
+    /// End every stream and stop.
+    Close(oneshot::Sender<()>),
+}
+
+/// Something an operator may want to see as it happens (`GET /events`).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// A stream was started.
+    #[serde(rename = "stream.started")]
+    Started {
+        /// The stream.
+        stream_id: Uuid,
+        /// Its raw room.
+        room_name: String,
+    },
+    /// A stream ended.
+    #[serde(rename = "stream.ended")]
+    Ended {
+        /// The stream.
+        stream_id: Uuid,
+        /// Its raw room.
+        room_name: String,
+        /// What it did.
+        statistics: Statistics,
+    },
+    /// Something was found and covered: the first frame of each object.
+    #[serde(rename = "detection")]
+    Detection {
+        /// The stream.
+        stream_id: Uuid,
+        /// Its raw room.
+        room_name: String,
+        /// The class.
+        class: String,
+        /// The score of the first finding.
+        score: f32,
+        /// x, y, width, height in pixels.
+        bbox: [f32; 4],
+    },
+    /// A detector stopped answering.
+    #[serde(rename = "detector.degraded")]
+    Degraded {
+        /// The detector.
+        detector: String,
+        /// Why.
+        reason: String,
+    },
+    /// It answers again.
+    #[serde(rename = "detector.recovered")]
+    Recovered {
+        /// The detector.
+        detector: String,
+    },
+}
+
+/// The handle to all sessions.
+#[derive(Clone, Debug)]
+pub struct Manager {
+    commands: mpsc::Sender<Command>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Manager {
+    /// A handle to an actor that reads `commands` and writes `events`.
+    pub fn new(commands: mpsc::Sender<Command>, events: broadcast::Sender<Event>) -> Self {
+        Self { commands, events }
+    }
+
+    /// Starts a stream; returns once both rooms are joined.
+    pub async fn start(&self, start: Start) -> Result<Summary, StartError> {
+        self.ask(|reply| Command::Start(start, reply)).await.unwrap_or(Err(StartError::Closed))
+    }
+
+    /// Ends a stream and returns its final figures; `None` when there never was such a stream.
+    pub async fn end(&self, target: Target) -> Option<Summary> {
+        self.ask(|reply| Command::End(target, reply)).await.flatten()
+    }
+
+    /// Live and past streams, newest first.
+    pub async fn list(&self) -> Vec<Summary> {
+        self.ask(Command::List).await.unwrap_or_default()
+    }
+
+    /// Presses or releases the dump button; `None` when there is no such live stream.
+    pub async fn cover(
+        &self,
+        stream: Uuid,
+        on: bool,
+        mute: bool,
+        reason: Option<String>,
+    ) -> Option<Summary> {
+        self.ask(|reply| Command::Cover { stream, on, mute, reason, reply }).await.flatten()
+    }
+
+    /// Counts a viewer who came or left.
+    pub async fn viewer(&self, room: String, identity: String, joined: bool) {
+        let _ = self.commands.send(Command::Viewers { room, identity, joined }).await;
+    }
+
+    /// Ends every stream; returns when all are over.
+    pub async fn close(&self) {
+        let _ = self.ask(Command::Close).await;
+    }
+
+    /// Events from now on; a reader that lags loses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    }
+}

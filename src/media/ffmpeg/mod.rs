@@ -7,7 +7,10 @@ use super::PlaneMut;
 
 /// The three planes of a 4:2:0 frame at once, writable. `sizes` holds (width, height) and stride
 /// of each.
-pub(super) fn planes_mut(frame: &mut Video, sizes: [((usize, usize), usize); 3]) -> [PlaneMut<'_>; 3] {
+pub(super) fn planes_mut(
+    frame: &mut Video,
+    sizes: [((usize, usize), usize); 3],
+) -> [PlaneMut<'_>; 3] {
     let mut index = 0;
     sizes.map(|((width, height), stride)| {
         // SAFETY: the frame is borrowed mutably for as long as the slices live; FFmpeg's planes do
