@@ -6,3 +6,11 @@ pub use rules::{
     Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay, Document, Mode, OnFailure,
     Policy,
 };
+/// stub
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// stub
+    pub rect: crate::media::Rect,
+    /// stub
+    pub action: Action,
+}
