@@ -1,0 +1,112 @@
+//! Area average of one plane. Pure; written so that the compiler uses vector instructions.
+
+use crate::media::Plane;
+
+/// Weights of an area average add up to this; together with 8-bit samples, twice, they fit 32 bits.
+const ONE: u32 = 1 << 12;
+
+/// Shrinks a plane to `width` × `height`, neither more than the plane's own.
+pub(super) fn shrink(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
+    let whole = |from: usize, to: usize, factor: usize| from == to * factor;
+    let factor = plane.width / width;
+    if factor == 1 && plane.width == width && plane.height == height {
+        return (0..height).flat_map(|y| plane.row(y)).copied().collect();
+    }
+    if factor == 4
+        && whole(plane.width, width, 4)
+        && whole(plane.height, height, 4)
+        && width.is_multiple_of(2)
+    {
+        return quarter(plane, width, height);
+    }
+    average(plane, width, height)
+}
+
+/// 4×4 boxes, eight samples at a time: two boxes side by side in each 64-bit word.
+fn quarter(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
+    const BYTES: u64 = 0x00ff_00ff_00ff_00ff;
+    const PAIRS: u64 = 0x0000_ffff_0000_ffff;
+    let mut sums = vec![0_u64; width / 2];
+    let mut thumb = Vec::with_capacity(width * height);
+    for y in 0..height {
+        sums.fill(0);
+        for row in 4 * y..4 * y + 4 {
+            let (words, _) = plane.row(row).as_chunks::<8>();
+            for (sum, word) in sums.iter_mut().zip(words) {
+                let word = u64::from_le_bytes(*word);
+                // Four sums of two neighbours, each at most 510 a row.
+                *sum += (word & BYTES) + (word >> 8 & BYTES);
+            }
+        }
+        thumb.extend(sums.iter().flat_map(|sum| {
+            let boxes = (sum & PAIRS) + (sum >> 16 & PAIRS) + (8 | 8 << 32);
+            [(boxes >> 4) as u8, (boxes >> 36) as u8]
+        }));
+    }
+    thumb
+}
+
+/// Any ratio: rows are added up by weight, then columns.
+fn average(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
+    let columns = spans(plane.width, width);
+    let mut sums = vec![0_u32; plane.width];
+    let mut thumb = Vec::with_capacity(width * height);
+    for rows in spans(plane.height, height) {
+        sums.fill(0);
+        for (y, weight) in rows.weights() {
+            for (sum, &sample) in sums.iter_mut().zip(plane.row(y)) {
+                *sum += u32::from(sample) * weight;
+            }
+        }
+        thumb.extend(columns.iter().map(|span| {
+            // Back to 8 + 4 bits, so that the second weight fits.
+            let weighted = span.weights().map(|(x, weight)| (sums[x] >> 8) * weight);
+            ((weighted.sum::<u32>() + (ONE << 3)) >> 16) as u8
+        }));
+    }
+    thumb
+}
+
+/// The source samples of one target sample: whole ones between two partial ones.
+#[derive(Clone, Copy)]
+struct Span {
+    first: usize,
+    last: usize,
+    head: u32,
+    middle: u32,
+    tail: u32,
+}
+
+impl Span {
+    /// (source index, weight); weights add up to [`ONE`].
+    fn weights(self) -> impl Iterator<Item = (usize, u32)> {
+        (self.first..=self.last).map(move |at| {
+            let weight = match at {
+                _ if at == self.first => self.head,
+                _ if at == self.last => self.tail,
+                _ => self.middle,
+            };
+            (at, weight)
+        })
+    }
+}
+
+/// Cuts `from` samples into `to` spans of equal length.
+fn spans(from: usize, to: usize) -> Vec<Span> {
+    let whole = ONE as usize;
+    (0..to)
+        .map(|i| {
+            // In units of 1/to of a source sample.
+            let (start, end) = (i * from, (i + 1) * from);
+            let (first, last) = (start / to, (end - 1) / to);
+            let middle = whole * to / from;
+            if first == last {
+                return Span { first, last, head: ONE, middle: 0, tail: 0 };
+            }
+            let head = whole * ((first + 1) * to - start) / from;
+            // The tail takes what rounding left over.
+            let tail = whole - head - middle * (last - first - 1);
+            Span { first, last, head: head as u32, middle: middle as u32, tail: tail as u32 }
+        })
+        .collect()
+}
