@@ -1,5 +1,6 @@
 //! Pictures, encoded frames and time: the types every other module speaks in.
 
+pub mod clock;
 pub(crate) mod ffmpeg;
 mod frame;
 mod picture;
