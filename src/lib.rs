@@ -12,6 +12,8 @@
 pub mod api;
 /// What the rules cover, and how it is covered.
 pub mod censor;
+/// The command line.
+pub mod cli;
 /// What an operator may say.
 pub mod config;
 /// Models behind a queue that all streams share.

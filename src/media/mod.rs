@@ -10,7 +10,6 @@ mod picture;
 mod rect;
 #[cfg(test)]
 mod tests;
-pub mod thread;
 pub mod thumb;
 
 pub use frame::{AudioFrame, Kind, Source, VideoCodec, VideoFrame};

@@ -1,1 +1,12 @@
 //! Named tasks and threads, stop signals, deadlines.
+//!
+//! Nothing runs without a name: tasks belong to a [`Supervisor`], foreign code to a [`Thread`].
+//! Stopping is a token that is cancelled, a deadline, and one log line that names whoever is left.
+
+mod shutdown;
+mod supervisor;
+mod thread;
+
+pub use shutdown::Signals;
+pub use supervisor::{Ended, Exit, Supervisor};
+pub use thread::{Joined, Thread};

@@ -1,1 +1,16 @@
 //! Logs and metrics, each declared once.
+
+mod histogram;
+mod labels;
+mod logging;
+mod metrics;
+mod process;
+mod rooms;
+mod text;
+
+pub use histogram::Histogram;
+pub use labels::{Breaker, Direction, Outcome, Processor, Reason};
+pub use logging::init;
+pub use metrics::{Global, Metrics, OTHER, ROOMS_MAX, RoomMetrics};
+pub use process::Process;
+pub use text::{OPEN_METRICS, PLAIN, render};

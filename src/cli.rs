@@ -1,0 +1,125 @@
+//! The command line. Nothing tunable lives here: what an operator may say is in `config`.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config, DEFAULT_FILE, Environment};
+
+/// Live video, made safe before anyone sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(version, arg_required_else_help = false)]
+pub struct Cli {
+    /// What to do; serve when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Development mode: loopback, public keys, no tokens. Never where others can reach it.
+    #[arg(long, global = true)]
+    pub dev: bool,
+
+    /// The configuration file; config/scrim.toml is read when it exists and none is named.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the server.
+    #[default]
+    Serve,
+    /// Read the configuration, print it without secrets, and say what is wrong with it.
+    CheckConfig,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+}
+
+impl Cli {
+    /// What to do.
+    pub fn command(&self) -> Command {
+        self.command.unwrap_or_default()
+    }
+
+    /// The configuration from the file and `environment`.
+    ///
+    /// # Errors
+    ///
+    /// When a named file cannot be read, or anything in it makes no sense.
+    pub fn load(&self, environment: &Environment) -> Result<Config, Error> {
+        let path = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) if self.config.is_none() && error.kind() == ErrorKind::NotFound => None,
+            Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
+        };
+        Ok(Config::load(text.as_deref(), environment, self.dev)?)
+    }
+}
+
+/// The environment of this process; variables that are not UTF-8 are left out.
+pub fn environment() -> Environment {
+    let texts = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    texts.collect()
+}
+
+/// What `check-config` prints: the whole configuration as TOML, secrets masked.
+///
+/// # Errors
+///
+/// When the configuration cannot be written as TOML.
+pub fn print(config: &Config) -> Result<String, toml::ser::Error> {
+    toml::to_string(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).unwrap()
+    }
+
+    #[test]
+    fn serving_is_the_default_and_options_stand_on_either_side() {
+        assert_eq!(parse("scrim").command(), Command::Serve);
+        assert_eq!(parse("scrim check-config").command(), Command::CheckConfig);
+        for line in ["scrim --dev --config a.toml", "scrim serve --dev --config a.toml"] {
+            let cli = parse(line);
+            assert!(cli.dev && cli.command() == Command::Serve, "{line}");
+            assert_eq!(cli.config.as_deref(), Some(Path::new("a.toml")), "{line}");
+        }
+        assert!(Cli::try_parse_from(["scrim", "--nope"]).is_err());
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let cli = parse("scrim --dev --config /nonexistent/scrim.toml");
+        let error = cli.load(&Environment::new()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/scrim.toml"), "{error}");
+    }
+
+    #[test]
+    fn what_is_printed_parses_again_and_holds_no_secret() {
+        let config = Config::load(None, &Environment::new(), true).unwrap();
+        let text = print(&config).unwrap();
+        assert!(!text.contains("devsecret"));
+        assert!(toml::from_str::<Config>(&text).is_ok());
+    }
+}

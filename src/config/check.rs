@@ -1,0 +1,134 @@
+//! Values that parse but make no sense.
+
+use super::load::Problem;
+use super::{Config, DEV_API_SECRET};
+
+/// Shortest secret that is accepted outside development mode, in bytes: as many as HS256's hash.
+const SECRET_MIN: usize = 32;
+
+/// Execution providers that exist.
+const PROVIDERS: [&str; 3] = ["tensorrt", "cuda", "cpu"];
+
+/// Everything that makes no sense, in the order of the file.
+pub(super) fn check(config: &Config) -> Vec<Problem> {
+    let mut found = Found::default();
+    http(config, &mut found);
+    livekit(config, &mut found);
+    if !config.dev {
+        found.secret("livekit.api_secret", config.livekit.api_secret.expose());
+        found.secret("access.jwt_secret", config.access.jwt_secret.expose());
+    }
+    found.range("limits.window_s", config.limits.window_s, 1, 86_400);
+    detect(config, &mut found);
+    found.range("pipeline.processing_fps", config.pipeline.processing_fps, 0.5, 60.0);
+    let decay = config.pipeline.confidence_decay_rate;
+    found.range("pipeline.confidence_decay_rate", decay, 0.0, 1.0);
+    found.range("shutdown.deadline_s", config.shutdown.deadline_s, 1, 300);
+    // Which classes exist is known only once the models are loaded: here each counts as known.
+    let classes: Vec<&String> = config.rules.classes.iter().flat_map(|c| c.keys()).collect();
+    for problem in config.rules.check(&classes) {
+        let (key, detail) = problem.split_once(": ").unwrap_or(("", &problem));
+        found.0.push(Problem { key: format!("rules.{key}"), value: None, detail: detail.into() });
+    }
+    found.0
+}
+
+fn http(config: &Config, found: &mut Found) {
+    let http = &config.http;
+    for origin in &http.cors_origins {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        if origin != "*" && host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+            found.add("http.cors_origins", origin, "must be scheme://host[:port] or \"*\"");
+        }
+    }
+    found.range("http.max_body_bytes", http.max_body_bytes, 1_024, 16 << 20);
+    found.range("http.max_connections", http.max_connections, 1, 65_536);
+    found.range("http.header_timeout_ms", http.header_timeout_ms, 100, 120_000);
+    found.range("http.request_timeout_ms", http.request_timeout_ms, 1_000, 300_000);
+    let header = &http.client_ip_header;
+    if !header.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        found.add("http.client_ip_header", header, "must be a header name, or empty");
+    }
+}
+
+fn livekit(config: &Config, found: &mut Found) {
+    let livekit = &config.livekit;
+    let urls = [("livekit.url", &livekit.url), ("livekit.public_url", &livekit.public_url)];
+    for (key, url) in urls {
+        let known = ["ws://", "wss://", "http://", "https://"];
+        let host = known.iter().find_map(|scheme| url.strip_prefix(scheme));
+        let may_be_empty = key == "livekit.public_url";
+        if host.is_none_or(str::is_empty) && !(may_be_empty && url.is_empty()) {
+            found.add(
+                key,
+                url,
+                "must begin with ws://, wss://, http:// or https:// and name a host",
+            );
+        }
+    }
+    if livekit.api_key.is_empty() {
+        found.add("livekit.api_key", "", "must be set (or LIVEKIT_API_KEY), or use --dev");
+    }
+    if config.dev && livekit.api_secret.is_empty() {
+        found.add("livekit.api_secret", "", "must be set when livekit.api_key is");
+    }
+}
+
+fn detect(config: &Config, found: &mut Found) {
+    let detect = &config.detect;
+    if detect.providers.is_empty() {
+        found.add("detect.providers", "[]", "must name at least one of tensorrt, cuda, cpu");
+    }
+    for provider in &detect.providers {
+        if !PROVIDERS.contains(&provider.as_str()) {
+            found.add("detect.providers", provider, "must be one of tensorrt, cuda, cpu");
+        }
+    }
+    found.range("detect.workers", detect.workers, 0, 64);
+    found.range("detect.threads_per_session", detect.threads_per_session, 1, 64);
+    found.range("detect.batch_size", detect.batch_size, 1, 64);
+    found.range("detect.batch_max_wait_ms", detect.batch_max_wait_ms, 0, 1_000);
+    found.range("detect.limit_ms", detect.limit_ms, 50, 60_000);
+    found.range("detect.breaker_failures", detect.breaker_failures, 1, 1_000);
+    found.range("detect.breaker_open_s", detect.breaker_open_s, 1, 3_600);
+}
+
+/// Problems as they are found.
+#[derive(Default)]
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn add(&mut self, key: &str, value: &str, detail: &str) {
+        let value = Some(format!("{value:?}"));
+        self.0.push(Problem { key: key.into(), value, detail: detail.into() });
+    }
+
+    fn range<T: PartialOrd + Copy + std::fmt::Display>(
+        &mut self,
+        key: &str,
+        value: T,
+        low: T,
+        high: T,
+    ) {
+        if !(low..=high).contains(&value) {
+            let detail = format!("must be from {low} to {high}");
+            self.0.push(Problem { key: key.into(), value: Some(value.to_string()), detail });
+        }
+    }
+
+    /// Never repeats the value.
+    fn secret(&mut self, key: &str, value: &str) {
+        let detail = if value.is_empty() {
+            "must be set, or use --dev".to_owned()
+        } else if value == DEV_API_SECRET || value.to_ascii_lowercase().starts_with("devsecret") {
+            "is the public development secret; choose one of your own".to_owned()
+        } else if value.len() < SECRET_MIN {
+            format!("must have at least {SECRET_MIN} characters; it has {}", value.len())
+        } else if value.bytes().all(|b| b == value.as_bytes()[0]) {
+            "must not be one character repeated".to_owned()
+        } else {
+            return;
+        };
+        self.0.push(Problem { key: key.into(), value: None, detail });
+    }
+}

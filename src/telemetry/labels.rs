@@ -1,0 +1,103 @@
+//! Label values: closed sets, so that the number of series is bounded.
+
+use std::fmt::Write as _;
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+
+/// An enum whose variants are label values; `ALL` lists them in order, for arrays by variant.
+macro_rules! labels {
+    ($(#[$doc:meta])+ $name:ident { $($(#[$about:meta])+ $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$about])+ $variant,)+
+        }
+
+        impl $name {
+            /// Every value, in the order of the declaration.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant),+];
+
+            /// The label's text.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                encoder.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+labels! {
+    /// What became of a frame.
+    Outcome {
+        /// Released with nothing covered.
+        Clean = "clean",
+        /// Released with regions covered.
+        Covered = "covered",
+        /// Covered whole for lack of a verdict.
+        Unverified = "unverified",
+        /// Never released.
+        Dropped = "dropped",
+    }
+}
+
+labels! {
+    /// Why a frame was covered whole, or in part (`Rule`).
+    Reason {
+        /// The verdict did not come by the release time.
+        VerdictLate = "verdict_late",
+        /// The detector failed.
+        DetectorFailed = "detector_failed",
+        /// The frame could not be decoded.
+        Undecoded = "undecoded",
+        /// The dump button.
+        Operator = "operator",
+        /// The rules forbid what is on it.
+        Rule = "rule",
+        /// Nothing was analysed yet.
+        Startup = "startup",
+    }
+}
+
+labels! {
+    /// A step of the pipeline.
+    Processor {
+        /// Encoded to planes.
+        Decode = "decode",
+        /// Cuts, motion, what to analyse.
+        Gate = "gate",
+        /// The model, waiting included.
+        Detect = "detect",
+        /// Regions covered.
+        Censor = "censor",
+        /// Planes to encoded.
+        Encode = "encode",
+    }
+}
+
+labels! {
+    /// Which way a keyframe was asked for.
+    Direction {
+        /// By us, of the broadcaster.
+        Upstream = "upstream",
+        /// By a viewer, of us.
+        Downstream = "downstream",
+    }
+}
+
+/// Where a breaker stands; its number is the gauge's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaker {
+    /// All is well.
+    Closed = 0,
+    /// One try after a pause.
+    HalfOpen = 1,
+    /// Switched off.
+    Open = 2,
+}

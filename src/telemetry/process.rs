@@ -1,0 +1,93 @@
+//! What the system says about this process, read from `/proc/self` at each scrape.
+
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Ticks a second in `/proc/self/stat`; the same on every Linux system.
+const TICKS: f64 = 100.0;
+
+/// Figures of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Process {
+    /// Memory that is in RAM, in bytes.
+    pub resident_bytes: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Open file descriptors.
+    pub open_fds: u64,
+    /// CPU time used so far, in seconds, user and system.
+    pub cpu_seconds: f64,
+}
+
+impl Process {
+    /// Reads the figures; zero where the system does not tell.
+    pub fn read() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        Self {
+            resident_bytes: field(&status, "VmRSS:") * 1_024,
+            threads: field(&status, "Threads:"),
+            open_fds: fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count() as u64),
+            cpu_seconds: cpu_seconds(&stat),
+        }
+    }
+}
+
+/// The number after `name` in `/proc/self/status`.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// User and system time: the 12th and 13th field after the name, which stands in parentheses and
+/// may hold anything.
+fn cpu_seconds(stat: &str) -> f64 {
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields = after_name.split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
+/// Shows [`Process`] at each scrape.
+#[derive(Debug)]
+pub(super) struct ProcessCollector;
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let process = Process::read();
+        let gauges = [
+            ("process_resident_memory_bytes", "Memory in RAM", process.resident_bytes),
+            ("process_threads", "Threads", process.threads),
+            ("process_open_fds", "Open file descriptors", process.open_fds),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let cpu = ConstCounter::new(process.cpu_seconds);
+        let help = "CPU time, user and system";
+        let metric = "process_cpu_seconds";
+        cpu.encode(encoder.encode_descriptor(metric, help, None, cpu.metric_type())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_fields_it_names() {
+        assert_eq!(field("Name:\tx\nVmRSS:\t  2048 kB\nThreads:\t7\n", "VmRSS:"), 2048);
+        let stat = "1 (a ) b) S 0 0 0 0 -1 0 0 0 0 0 250 50 0 0";
+        assert!((cpu_seconds(stat) - 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn this_process_has_figures() {
+        let process = Process::read();
+        assert!(process.resident_bytes > 1 << 20 && process.threads >= 1 && process.open_fds >= 3);
+    }
+}
