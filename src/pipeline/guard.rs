@@ -15,7 +15,7 @@ use super::pace::Pace;
 use crate::censor::{Action, OnFailure, Policy, Region};
 use crate::detect::{Failure, Finding, Need};
 use crate::media::Rect;
-use crate::track::Tracker;
+use crate::track::{self, Classes, Margins, Moment, Snapshot, Tracker, bracket};
 
 /// What does not change while a stream runs.
 #[derive(Clone, Copy, Debug)]
@@ -125,13 +125,27 @@ impl Held {
     }
 }
 
+/// The shot that is being released.
+#[derive(Debug)]
+struct Shot {
+    tracker: Tracker,
+    anchor: Option<Anchor>,
+}
+
+impl Shot {
+    fn new(size: (u32, u32)) -> Self {
+        Self { tracker: Tracker::new(track::Config::default(), size), anchor: None }
+    }
+}
+
 /// The last analysed frame that has left, while its shot goes on.
 #[derive(Debug)]
 struct Anchor {
-    index: u64,
-    time: f64,
+    at: Moment,
+    size: (u32, u32),
     grid: Arc<Grid>,
     findings: Vec<Finding>,
+    known: Snapshot,
 }
 
 /// The guard of one stream. See the module.
@@ -140,9 +154,11 @@ pub(crate) struct Guard {
     config: Config,
     policy: Arc<Policy>,
     held: VecDeque<Held>,
-    /// Everything up to the last released frame of the current shot.
-    tracker: Tracker,
-    anchor: Option<Anchor>,
+    classes: Classes,
+    /// What is known of the shot of the oldest held frame, up to the last released one.
+    shot: Option<Shot>,
+    /// Size of the newest frame.
+    size: (u32, u32),
     /// Index and time of the last frame asked for; `None` at a shot's start.
     asked: Option<(u64, f64)>,
     /// Frames to be asked for, oldest first.
@@ -156,10 +172,11 @@ impl Guard {
     pub(crate) fn new(config: Config, policy: Arc<Policy>) -> Self {
         Self {
             config,
-            tracker: Tracker::new(&policy),
+            classes: Classes::new(&policy),
             policy,
             held: VecDeque::new(),
-            anchor: None,
+            shot: None,
+            size: (0, 0),
             asked: None,
             wanted: VecDeque::new(),
             pace: Pace::new(config.max_gap),
@@ -169,10 +186,15 @@ impl Guard {
 
     /// New rules; they hold for every frame not yet released.
     pub(crate) fn set_policy(&mut self, policy: Arc<Policy>) {
-        self.tracker = Tracker::new(&policy);
+        self.classes = Classes::new(&policy);
         self.policy = policy;
-        if let Some(anchor) = &self.anchor {
-            self.tracker.observe(anchor.index, anchor.time, &anchor.findings);
+        if let Some(Anchor { at, size, grid, findings, .. }) =
+            self.shot.take().and_then(|shot| shot.anchor)
+        {
+            let mut shot = Shot::new(size);
+            let known = shot.tracker.step(at, &findings, &self.classes);
+            shot.anchor = Some(Anchor { at, size, grid, findings, known });
+            self.shot = Some(shot);
         }
     }
 
@@ -182,7 +204,8 @@ impl Guard {
     }
 
     /// Takes a decoded frame. `frame.index` must be one more than the last.
-    pub(crate) fn push(&mut self, frame: Frame) {
+    pub(crate) fn push(&mut self, mut frame: Frame) {
+        frame.cut |= std::mem::replace(&mut self.size, frame.size) != frame.size;
         if frame.cut {
             self.close_shot();
         }
@@ -288,7 +311,7 @@ impl Guard {
             Some(last) if shot.is_none_or(|shot| last >= shot) => {
                 (&self.held[last].frame.grid, last + 1)
             }
-            _ => match &self.anchor {
+            _ => match self.anchor() {
                 Some(anchor) if shot.is_none() => (&anchor.grid, 0),
                 _ => return,
             },
@@ -325,6 +348,10 @@ impl Guard {
         let asked = self.held.iter().rposition(|h| !matches!(h.sight, Sight::Unasked));
         let unvouched = self.held.get(asked.map_or(0, |i| i + 1))?;
         Some(self.before(unvouched.frame.due, self.config.lead + self.config.analysis))
+    }
+
+    fn anchor(&self) -> Option<&Anchor> {
+        self.shot.as_ref()?.anchor.as_ref()
     }
 
     fn before(&self, time: Instant, by: Duration) -> Instant {
@@ -364,14 +391,14 @@ impl Guard {
             if self.covering { Verdict::Covered(Reason::Operator) } else { self.judge() };
         let Some(Held { frame, sight }) = self.held.pop_front() else { return Step::Wait(None) };
         if frame.cut {
-            self.tracker.reset();
-            self.anchor = None;
+            self.shot = None;
         }
         if let Sight::Seen(findings) = sight {
-            self.tracker.observe(frame.index, frame.time, &findings);
-            let Frame { index, time, grid, .. } = frame;
-            self.anchor = Some(Anchor { index, time, grid, findings });
-            return Step::Release { index, verdict };
+            let shot = self.shot.get_or_insert_with(|| Shot::new(frame.size));
+            let at = Moment::new(frame.index, frame.time);
+            let known = shot.tracker.step(at, &findings, &self.classes);
+            let Frame { size, grid, .. } = frame;
+            shot.anchor = Some(Anchor { at, size, grid, findings, known });
         }
         Step::Release { index: frame.index, verdict }
     }
@@ -387,9 +414,9 @@ impl Guard {
         if next > 0 {
             // Not analysed itself: two neighbours must vouch for it.
             let after = &self.held[next];
-            let anchor = if first.frame.cut { None } else { self.anchor.as_ref() };
+            let anchor = if first.frame.cut { None } else { self.anchor() };
             let Some(anchor) = anchor else { return self.unverified(shot_len) };
-            let apart = after.frame.time - anchor.time;
+            let apart = after.frame.time - anchor.at.time;
             if apart > self.config.max_gap.as_secs_f64() * GAP_SLACK {
                 return self.unverified(shot_len);
             }
@@ -412,16 +439,20 @@ impl Guard {
     /// The regions of the oldest frame: everything known of its shot, before and after it.
     fn regions(&self, shot_len: usize, strange: Option<Rect>) -> Verdict {
         let first = &self.held[0].frame;
-        let mut tracker = self.tracker.clone();
-        if first.cut {
-            tracker.reset();
-        }
-        for held in self.held.range(..shot_len) {
-            if let Sight::Seen(findings) = &held.sight {
-                tracker.observe(held.frame.index, held.frame.time, findings);
+        let shot = if first.cut { None } else { self.shot.as_ref() };
+        let mut tracker =
+            shot.map_or_else(|| Shot::new(first.size).tracker, |shot| shot.tracker.clone());
+        let anchor = shot.and_then(|shot| shot.anchor.as_ref());
+        let mut known: Vec<Snapshot> = anchor.map(|a| a.known.clone()).into_iter().collect();
+        for Held { frame, sight } in self.held.range(..shot_len) {
+            if let Sight::Seen(findings) = sight {
+                let at = Moment::new(frame.index, frame.time);
+                known.push(tracker.step(at, findings, &self.classes));
             }
         }
-        let mut regions = tracker.regions(first.index, first.time, first.size);
+        let margins = Margins { padding: self.policy.padding, ..Margins::default() };
+        let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
+        let mut regions: Vec<Region> = areas.iter().map(Region::from).collect();
         if regions.iter().any(|r| r.action == Action::Cover) {
             return Verdict::Covered(Reason::Rule);
         }

@@ -11,9 +11,9 @@ use super::stream::{Cover, Stream};
 use super::{Event, Settings, Spec, StartError};
 use crate::censor::Policy;
 use crate::detect;
-use crate::livekit::{self, Downstream, Incoming, Link};
+use crate::livekit::{self, Downstream, Incoming, Link, publish, subscribe};
 use crate::pipeline::{Figures, Links};
-use crate::runtime::Supervisor;
+use crate::runtime::{Exit, Supervisor};
 use crate::telemetry::Metrics;
 
 /// How long joining both rooms may take.
@@ -49,14 +49,9 @@ pub(super) struct Rooms {
 impl Rooms {
     /// Leaves both rooms.
     pub(super) async fn leave(mut self) {
-        self.actors.token().cancel();
-        let left = tokio::time::timeout(LEAVE, async {
-            while let Some(ended) = self.actors.join_next().await {
-                tracing::debug!(room = self.room, ?ended, "connection ended");
-            }
-        });
-        if left.await.is_err() {
-            tracing::error!(room = self.room, "a connection did not end in time");
+        let stuck = self.actors.shut_down(LEAVE).await;
+        if !stuck.is_empty() {
+            tracing::error!(room = self.room, ?stuck, "connections did not end in time");
         }
     }
 }
@@ -68,17 +63,14 @@ impl Opening {
         livekit::create_rooms(credentials, &self.spec.room)
             .await
             .map_err(|e| StartError::Livekit(e.to_string()))?;
-        let options = |room: &str| livekit::Options {
-            credentials: credentials.clone(),
-            room: room.to_owned(),
-        };
+        let room = &self.spec.room;
         let (mut incoming, upstream, subscriber) =
-            livekit::subscribe::new(options(&self.spec.room));
+            subscribe::new(subscribe::Options::new(credentials.clone(), room));
         let (outgoing, mut downstream, publisher) =
-            livekit::publish::new(options(&self.spec.room));
+            publish::new(publish::Options::new(credentials.clone(), room));
         let mut actors = Supervisor::new(CancellationToken::new());
-        actors.spawn("subscribe", |stop| subscriber.run(stop));
-        actors.spawn("publish", |stop| publisher.run(stop));
+        actors.spawn("subscribe", |stop| async { exit(subscriber.run(stop).await) });
+        actors.spawn("publish", |stop| async { exit(publisher.run(stop).await) });
         let rooms = Rooms { actors, room: self.spec.room.clone() };
 
         let status = self.status.clone();
@@ -145,4 +137,12 @@ async fn wait_processed(
         }
     }
     Err(StartError::Livekit("the connection to the processed room ended".into()))
+}
+
+/// A connection's exit in the supervisor's words.
+fn exit(exit: livekit::Exit) -> Exit {
+    match exit {
+        livekit::Exit::Cancelled => Exit::Cancelled,
+        livekit::Exit::Failed(reason) => Exit::Failed(reason),
+    }
 }
