@@ -145,8 +145,13 @@ impl Stage {
 
 /// The block means of a thumbnail, and how far each block moved since the one before.
 fn grid(thumb: &Thumb, before: Option<&Thumb>) -> Grid {
-    let (cols, rows) = thumb.blocks();
-    let mean = thumb.block_means();
-    let change = before.map(|b| thumb.block_differences(b)).unwrap_or_default();
-    Grid { cols, rows, mean, change }
+    let whole = |values: Vec<f32>| values.into_iter().map(|v| v.round() as u8).collect();
+    let means = thumb.block_means();
+    let change = before.and_then(|before| thumb.block_differences(before));
+    Grid {
+        cols: means.columns,
+        rows: means.rows,
+        mean: whole(means.values),
+        change: change.map(|change| whole(change.values)).unwrap_or_default(),
+    }
 }

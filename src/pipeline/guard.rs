@@ -317,11 +317,12 @@ impl Guard {
             },
         };
         let b = &self.held[end].frame.grid;
-        let strange = self
+        let strange: Vec<_> = self
             .held
             .range(from..end)
             .filter(|n| gate::transient(a, &n.frame.grid, b).is_some())
-            .map(|n| (n.frame.index, Need::Required));
+            .map(|n| (n.frame.index, Need::Required))
+            .collect();
         self.wanted.extend(strange);
     }
 
