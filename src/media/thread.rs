@@ -42,6 +42,7 @@ impl<T> Handle<T> {
 
 /// Runs `work` on a thread of its own. What it opens there it uses and drops there; the exit is
 /// reported after the drop. Names longer than 15 bytes are cut by Linux.
+#[allow(clippy::disallowed_methods, reason = "the one home of threads")]
 pub fn named<T: Send + 'static>(
     name: impl Into<String>,
     work: impl FnOnce() -> T + Send + 'static,
