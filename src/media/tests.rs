@@ -1,6 +1,7 @@
 //! Our encoder against our decoder, on pictures made up here.
 
 mod damage;
+mod foreign;
 mod round_trip;
 
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use crate::media::Plane;
 
-/// Weights of an area average add up to this; together with 8-bit samples, twice, they fit 32 bits.
-const ONE: u32 = 1 << 12;
+/// Weights of an area average add up to this: a weighted sum of 8-bit samples fits 16 bits.
+const ONE: u16 = 1 << 8;
 
 /// Shrinks a plane to `width` × `height`, neither more than the plane's own.
 pub(super) fn shrink(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
@@ -67,46 +67,41 @@ fn boxes<const N: usize>(plane: Plane<'_>, width: usize, height: usize) -> Vec<u
 /// Any ratio: rows are added up by weight, then columns.
 fn average(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
     let columns = spans(plane.width, width);
-    let mut sums = vec![0_u32; plane.width];
+    let mut sums = vec![0_u16; plane.width];
     let mut thumb = Vec::with_capacity(width * height);
     for rows in spans(plane.height, height) {
         sums.fill(0);
-        for (y, weight) in rows.weights() {
+        for y in rows.first..=rows.last {
+            let weight = match y {
+                _ if y == rows.first => rows.head,
+                _ if y == rows.last => rows.tail,
+                _ => rows.middle,
+            };
             for (sum, &sample) in sums.iter_mut().zip(plane.row(y)) {
-                *sum += u32::from(sample) * weight;
+                *sum += u16::from(sample) * weight;
             }
         }
         thumb.extend(columns.iter().map(|span| {
-            // Back to 8 + 4 bits, so that the second weight fits.
-            let weighted = span.weights().map(|(x, weight)| (sums[x] >> 8) * weight);
-            ((weighted.sum::<u32>() + (ONE << 3)) >> 16) as u8
+            let inner = sums.get(span.first + 1..span.last).unwrap_or(&[]);
+            let inner: u32 = inner.iter().map(|&sum| u32::from(sum)).sum();
+            let total = inner * u32::from(span.middle)
+                + u32::from(sums[span.first]) * u32::from(span.head)
+                + u32::from(sums[span.last]) * u32::from(span.tail);
+            ((total + (1 << 15)) >> 16) as u8
         }));
     }
     thumb
 }
 
-/// The source samples of one target sample: whole ones between two partial ones.
+/// The source samples of one target sample: whole ones of weight `middle` between the first, of
+/// weight `head`, and the last, of weight `tail`. All weights together are [`ONE`].
 #[derive(Clone, Copy)]
 struct Span {
     first: usize,
     last: usize,
-    head: u32,
-    middle: u32,
-    tail: u32,
-}
-
-impl Span {
-    /// (source index, weight); weights add up to [`ONE`].
-    fn weights(self) -> impl Iterator<Item = (usize, u32)> {
-        (self.first..=self.last).map(move |at| {
-            let weight = match at {
-                _ if at == self.first => self.head,
-                _ if at == self.last => self.tail,
-                _ => self.middle,
-            };
-            (at, weight)
-        })
-    }
+    head: u16,
+    middle: u16,
+    tail: u16,
 }
 
 /// Cuts `from` samples into `to` spans of equal length.
@@ -124,7 +119,7 @@ fn spans(from: usize, to: usize) -> Vec<Span> {
             let head = whole * ((first + 1) * to - start) / from;
             // The tail takes what rounding left over.
             let tail = whole - head - middle * (last - first - 1);
-            Span { first, last, head: head as u32, middle: middle as u32, tail: tail as u32 }
+            Span { first, last, head: head as u16, middle: middle as u16, tail: tail as u16 }
         })
         .collect()
 }
