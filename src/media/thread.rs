@@ -30,12 +30,11 @@ impl<T> Handle<T> {
     }
 
     /// Waits until the thread ends, at most for `limit`. Ask it to stop before: this does not.
-    pub fn join(&self, limit: Duration) -> Exit<T> {
+    pub fn join(self, limit: Duration) -> Exit<T> {
         match self.exit.recv_timeout(limit) {
             Ok(exit) => exit,
             Err(RecvTimeoutError::Timeout) => Exit::Running,
-            // Only after an earlier join took the exit.
-            Err(RecvTimeoutError::Disconnected) => Exit::Panicked("joined twice".into()),
+            Err(RecvTimeoutError::Disconnected) => Exit::Panicked("no report".into()),
         }
     }
 }
@@ -91,9 +90,12 @@ mod tests {
     #[test]
     fn a_thread_that_does_not_end_is_left_running() {
         let (release, wait) = channel::<()>();
-        let handle = named("slow", move || wait.recv().is_ok()).unwrap();
+        let (report, ended) = channel();
+        let work = move || report.send(wait.recv().is_ok()).unwrap();
+        let handle = named("slow", work).unwrap();
+        assert_eq!(handle.name(), "slow");
         assert_eq!(handle.join(Duration::ZERO), Exit::Running);
         release.send(()).unwrap();
-        assert_eq!(handle.join(LONG), Exit::Finished(true));
+        assert_eq!(ended.recv_timeout(LONG), Ok(true));
     }
 }
