@@ -43,8 +43,7 @@ pub fn nal_type(nal: &[u8]) -> u8 {
 
 /// The access unit without supplemental messages (SEI) and delimiters. Borrowed when it has none.
 ///
-/// A source's messages can hold what the rules never see (captions), and a broken one must not
-/// make the decoder refuse the picture beside it.
+/// They can hold what no detector sees, captions above all, and cost bits in every keyframe.
 pub fn strip(data: &[u8]) -> Cow<'_, [u8]> {
     let unwanted = |nal: &[u8]| matches!(nal_type(nal), SEI | DELIMITER);
     if !nals(data).any(unwanted) {

@@ -82,10 +82,10 @@ impl Decoder {
         if codec == VideoCodec::Av1 {
             options.set("max_frame_delay", "1");
         }
-        let mut decoder = context.decoder();
-        // An error is reported instead of being painted over.
-        decoder.check(ff::codec::decoder::Check::EXPLODE);
-        let inner = decoder
+        // What is painted over is marked, and refused below. Stricter checks found no more, and
+        // would refuse deviations that browsers play.
+        let inner = context
+            .decoder()
             .open_as_with(found, options)
             .and_then(ff::codec::decoder::Opened::video)
             .map_err(|source| Error::Open { codec, source })?;
@@ -117,19 +117,15 @@ impl Decoder {
             return Ok(None);
         }
         let stamp = frame.rtp_time.cast_signed();
-        let data = match self.codec {
-            VideoCodec::H264 => bitstream::strip(&frame.data),
-            _ => (&*frame.data).into(),
-        };
         if content == Content::Headers {
-            if self.codec == VideoCodec::H264 && !data.is_empty() {
+            if self.codec == VideoCodec::H264 && !frame.data.is_empty() {
                 // Parameter sets alone: the decoder keeps them, and reports that no picture came.
-                let _ = self.run(&data, stamp);
+                let _ = self.run(&frame.data, stamp);
             }
             return Ok(None);
         }
         let picture = self
-            .run(&data, stamp)
+            .run(&frame.data, stamp)
             .and_then(|found| found.map(|video| accept(video, stamp)).transpose());
         if picture.is_err() {
             self.continuity.lost();

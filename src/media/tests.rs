@@ -1,13 +1,13 @@
 //! Our encoder against our decoder, on pictures made up here.
 
 mod damage;
+mod foreign;
 mod round_trip;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::encode::{Config, Encoded};
-use super::{Colour, Picture, VideoCodec, VideoFrame};
+use super::{Colour, Picture, VideoCodec, VideoFrame, clock};
 
 /// Picture `n` of a scene: a slow gradient, texture, and a square that moves.
 fn scene(width: u32, height: u32, n: usize) -> Picture {
@@ -39,7 +39,7 @@ fn config(codec: VideoCodec, width: u32, height: u32) -> Config {
 }
 
 fn frame(codec: VideoCodec, encoded: &Encoded, n: u64) -> VideoFrame {
-    let now = Instant::now();
+    let now = clock::now();
     VideoFrame {
         codec,
         data: Arc::clone(&encoded.data),

@@ -48,7 +48,7 @@ impl Thumb {
 
     /// The mean of each block.
     pub fn block_means(&self) -> Grid {
-        self.grid(|y, x| self.strip(y, x).iter().map(|&a| u32::from(a)).sum())
+        self.grid(|y, into| into.copy_from_slice(self.row(y)))
     }
 
     /// The mean absolute difference of each block of two thumbnails. `None` when their sizes
@@ -57,29 +57,38 @@ impl Thumb {
         if (self.width, self.height) != (other.width, other.height) {
             return None;
         }
-        Some(self.grid(|y, x| {
-            let pairs = self.strip(y, x).iter().zip(other.strip(y, x));
-            pairs.map(|(&a, &b)| u32::from(a.abs_diff(b))).sum()
+        Some(self.grid(|y, into| {
+            for (into, (a, b)) in into.iter_mut().zip(self.row(y).iter().zip(other.row(y))) {
+                *into = a.abs_diff(*b);
+            }
         }))
     }
 
-    /// The samples of row `y` from `x` on that belong to one block.
-    fn strip(&self, y: usize, x: usize) -> &[u8] {
-        let start = y * self.width + x;
-        &self.data[start..start + BLOCK.min(self.width - x)]
+    /// The samples of row `y`.
+    pub fn row(&self, y: usize) -> &[u8] {
+        &self.data[y * self.width..(y + 1) * self.width]
     }
 
-    /// The mean of each block, from the sums of its rows.
-    fn grid(&self, sum: impl Fn(usize, usize) -> u32) -> Grid {
+    /// The mean of each block of a picture of this size, whose rows `fill` writes.
+    fn grid(&self, fill: impl Fn(usize, &mut [u8])) -> Grid {
         let (columns, rows) = (self.width.div_ceil(BLOCK), self.height.div_ceil(BLOCK));
         let mut values = Vec::with_capacity(columns * rows);
+        let mut row = vec![0_u8; self.width];
+        // At most 8 rows of 255.
+        let mut sums = vec![0_u16; self.width];
         for top in (0..self.height).step_by(BLOCK) {
             let bottom = (top + BLOCK).min(self.height);
-            for left in (0..self.width).step_by(BLOCK) {
-                let total: u32 = (top..bottom).map(|y| sum(y, left)).sum();
-                let count = (bottom - top) * BLOCK.min(self.width - left);
-                values.push(total as f32 / count as f32);
+            sums.fill(0);
+            for y in top..bottom {
+                fill(y, &mut row);
+                for (sum, &value) in sums.iter_mut().zip(&row) {
+                    *sum += u16::from(value);
+                }
             }
+            values.extend(sums.chunks(BLOCK).map(|block| {
+                let total: u32 = block.iter().map(|&sum| u32::from(sum)).sum();
+                total as f32 / (block.len() * (bottom - top)) as f32
+            }));
         }
         Grid { columns, rows, values }
     }
@@ -117,12 +126,15 @@ mod tests {
     }
 
     #[test]
-    fn a_box_of_four_is_the_rounded_mean() {
+    fn a_box_is_the_rounded_mean() {
         let value = |x: usize, y: usize| ((x * 7 + y * 13) % 256) as u8;
-        let thumb = Thumb::of(&picture(1280, 720, value));
-        for (x, y) in [(0, 0), (319, 179), (100, 77)] {
-            let cells = (0..16).map(|i| u32::from(value(4 * x + i % 4, 4 * y + i / 4)));
-            assert_eq!(u32::from(thumb.data[y * 320 + x]), (cells.sum::<u32>() + 8) / 16);
+        for n in [1, 2, 3, 4, 6] {
+            let thumb = Thumb::of(&picture(320 * n as u32, 180 * n as u32, value));
+            for (x, y) in [(0, 0), (319, 179), (100, 77)] {
+                let cells = (0..n * n).map(|i| u32::from(value(n * x + i % n, n * y + i / n)));
+                let mean = (cells.sum::<u32>() + (n * n / 2) as u32) / (n * n) as u32;
+                assert_eq!(u32::from(thumb.row(y)[x]), mean, "{n}");
+            }
         }
     }
 

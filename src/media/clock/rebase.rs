@@ -65,6 +65,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::media::clock::now;
 
     const FRAME: u64 = 3000;
 
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn one_source_keeps_its_times() {
-        let start = Instant::now();
+        let start = now();
         let mut rebase = Rebase::new(90_000);
         let times = [5000, 8000, 8001, 8000 + 60 * 90_000];
         let locals = [0, 33, 34, 60_033];
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_new_source_goes_on_where_the_old_one_was() {
-        let start = Instant::now();
+        let start = now();
         let mut rebase = Rebase::new(90_000);
         assert_eq!(rebase.map(1_000_000, start), 1_000_000);
         rebase.source_changed();
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_leap_without_notice_is_bridged_by_local_time() {
-        let start = Instant::now();
+        let start = now();
         let mut rebase = Rebase::new(48_000);
         rebase.map(500_000, start);
         assert_eq!(rebase.map(10, at(start, 20)), 500_960);
@@ -107,7 +108,7 @@ mod tests {
         fn the_output_always_rises(
             steps in prop::collection::vec((any::<u32>(), 0_u64..5000, any::<bool>()), 1..50)
         ) {
-            let start = Instant::now();
+            let start = now();
             let mut rebase = Rebase::new(90_000);
             let (mut ms, mut last) = (0, None);
             for (rtp, gap, changed) in steps {

@@ -1,5 +1,7 @@
 //! What goes in comes out: at once, alike, at the rate that was asked for.
 
+use ffmpeg_next::color;
+
 use super::super::bitstream::{Content, content, nal_type, nals};
 use super::super::decode::Decoder;
 use super::super::encode::{Encoder, Error, RateChange};
@@ -165,6 +167,48 @@ fn full_range_survives_in_h264_and_is_converted_for_vp8() {
         assert_eq!(shown.colour().full_range, range, "{codec:?}");
         let middle = shown.planes()[0].row(90)[160];
         assert!(middle.abs_diff(luma) <= 2, "{codec:?}: {middle}");
+    }
+}
+
+#[test]
+fn the_colour_of_a_source_is_passed_on() {
+    let colour = Colour {
+        full_range: false,
+        matrix: color::Space::BT709,
+        primaries: color::Primaries::BT709,
+        transfer: color::TransferCharacteristic::BT709,
+    };
+    let config = Config { colour, ..config(VideoCodec::H264, 320, 180) };
+    let encoded = Encoder::open(config).unwrap().encode(&scene(320, 180, 0), false).unwrap();
+    let mut decoder = Decoder::open(VideoCodec::H264).unwrap();
+    let shown = decoder.decode(&frame(VideoCodec::H264, &encoded, 0)).unwrap().unwrap();
+    assert_eq!(shown.colour(), colour);
+    assert_eq!(Picture::copy_of(&shown).colour(), colour);
+}
+
+#[test]
+fn extreme_sizes_are_encoded() {
+    for codec in CODECS {
+        for (width, height) in [(1, 1), (2, 16), (17, 3), (4096, 64), (64, 4096)] {
+            let mut encoder = Encoder::open(config(codec, width, height)).unwrap();
+            let encoded = encoder.encode(&scene(width, height, 0), false).unwrap();
+            let mut decoder = Decoder::open(codec).unwrap();
+            let shown = decoder.decode(&frame(codec, &encoded, 0)).unwrap().unwrap();
+            assert_eq!((shown.width(), shown.height()), encoder.size());
+        }
+    }
+}
+
+/// The first picture of a span and each viewer's request make one.
+#[test]
+fn a_keyframe_fits_the_buffer() {
+    for codec in CODECS {
+        let first = Config { bitrate_bps: 500_000, ..config(codec, 640, 360) };
+        let mut encoder = Encoder::open(first).unwrap();
+        for n in 0..90 {
+            let encoded = encoder.encode(&scene(640, 360, n), n % 45 == 0).unwrap();
+            assert!(encoded.data.len() * 8 < 250_000, "{codec:?} {n}: {}", encoded.data.len());
+        }
     }
 }
 

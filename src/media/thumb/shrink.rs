@@ -2,27 +2,24 @@
 
 use crate::media::Plane;
 
-/// Weights of an area average add up to this; together with 8-bit samples, twice, they fit 32 bits.
-const ONE: u32 = 1 << 12;
+/// Weights of an area average add up to this: a weighted sum of 8-bit samples fits 16 bits.
+const ONE: u16 = 1 << 8;
 
 /// Shrinks a plane to `width` × `height`, neither more than the plane's own.
 pub(super) fn shrink(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
-    let whole = |from: usize, to: usize, factor: usize| from == to * factor;
     let factor = plane.width / width;
-    if factor == 1 && plane.width == width && plane.height == height {
-        return (0..height).flat_map(|y| plane.row(y)).copied().collect();
+    let whole = (plane.width, plane.height) == (factor * width, factor * height);
+    match factor {
+        1 if whole => (0..height).flat_map(|y| plane.row(y)).copied().collect(),
+        2 if whole => boxes::<2>(plane, width, height),
+        3 if whole => boxes::<3>(plane, width, height),
+        4 if whole && width.is_multiple_of(2) => quarter(plane, width, height),
+        6 if whole => boxes::<6>(plane, width, height),
+        _ => average(plane, width, height),
     }
-    if factor == 4
-        && whole(plane.width, width, 4)
-        && whole(plane.height, height, 4)
-        && width.is_multiple_of(2)
-    {
-        return quarter(plane, width, height);
-    }
-    average(plane, width, height)
 }
 
-/// 4×4 boxes, eight samples at a time: two boxes side by side in each 64-bit word.
+/// 4×4 boxes, for 1280×720: eight samples at a time, two boxes in each 64-bit word.
 fn quarter(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
     const BYTES: u64 = 0x00ff_00ff_00ff_00ff;
     const PAIRS: u64 = 0x0000_ffff_0000_ffff;
@@ -46,49 +43,65 @@ fn quarter(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
     thumb
 }
 
-/// Any ratio: rows are added up by weight, then columns.
-fn average(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
-    let columns = spans(plane.width, width);
-    let mut sums = vec![0_u32; plane.width];
+/// N×N boxes, N up to 16: 640×360, 960×540 and 1920×1080.
+fn boxes<const N: usize>(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
+    let mut sums = vec![0_u16; plane.width];
     let mut thumb = Vec::with_capacity(width * height);
-    for rows in spans(plane.height, height) {
+    let area = (N * N) as u32;
+    for y in 0..height {
         sums.fill(0);
-        for (y, weight) in rows.weights() {
-            for (sum, &sample) in sums.iter_mut().zip(plane.row(y)) {
-                *sum += u32::from(sample) * weight;
+        for row in N * y..N * (y + 1) {
+            for (sum, &sample) in sums.iter_mut().zip(plane.row(row)) {
+                *sum += u16::from(sample);
             }
         }
-        thumb.extend(columns.iter().map(|span| {
-            // Back to 8 + 4 bits, so that the second weight fits.
-            let weighted = span.weights().map(|(x, weight)| (sums[x] >> 8) * weight);
-            ((weighted.sum::<u32>() + (ONE << 3)) >> 16) as u8
+        let (cells, _) = sums.as_chunks::<N>();
+        thumb.extend(cells.iter().map(|cell| {
+            let total: u32 = cell.iter().map(|&sum| u32::from(sum)).sum();
+            ((total + area / 2) / area) as u8
         }));
     }
     thumb
 }
 
-/// The source samples of one target sample: whole ones between two partial ones.
+/// Any ratio: rows are added up by weight, then columns.
+fn average(plane: Plane<'_>, width: usize, height: usize) -> Vec<u8> {
+    let columns = spans(plane.width, width);
+    let mut sums = vec![0_u16; plane.width];
+    let mut thumb = Vec::with_capacity(width * height);
+    for rows in spans(plane.height, height) {
+        sums.fill(0);
+        for y in rows.first..=rows.last {
+            let weight = match y {
+                _ if y == rows.first => rows.head,
+                _ if y == rows.last => rows.tail,
+                _ => rows.middle,
+            };
+            for (sum, &sample) in sums.iter_mut().zip(plane.row(y)) {
+                *sum += u16::from(sample) * weight;
+            }
+        }
+        thumb.extend(columns.iter().map(|span| {
+            let inner = sums.get(span.first + 1..span.last).unwrap_or(&[]);
+            let inner: u32 = inner.iter().map(|&sum| u32::from(sum)).sum();
+            let total = inner * u32::from(span.middle)
+                + u32::from(sums[span.first]) * u32::from(span.head)
+                + u32::from(sums[span.last]) * u32::from(span.tail);
+            ((total + (1 << 15)) >> 16) as u8
+        }));
+    }
+    thumb
+}
+
+/// The source samples of one target sample: whole ones of weight `middle` between the first, of
+/// weight `head`, and the last, of weight `tail`. All weights together are [`ONE`].
 #[derive(Clone, Copy)]
 struct Span {
     first: usize,
     last: usize,
-    head: u32,
-    middle: u32,
-    tail: u32,
-}
-
-impl Span {
-    /// (source index, weight); weights add up to [`ONE`].
-    fn weights(self) -> impl Iterator<Item = (usize, u32)> {
-        (self.first..=self.last).map(move |at| {
-            let weight = match at {
-                _ if at == self.first => self.head,
-                _ if at == self.last => self.tail,
-                _ => self.middle,
-            };
-            (at, weight)
-        })
-    }
+    head: u16,
+    middle: u16,
+    tail: u16,
 }
 
 /// Cuts `from` samples into `to` spans of equal length.
@@ -106,7 +119,7 @@ fn spans(from: usize, to: usize) -> Vec<Span> {
             let head = whole * ((first + 1) * to - start) / from;
             // The tail takes what rounding left over.
             let tail = whole - head - middle * (last - first - 1);
-            Span { first, last, head: head as u32, middle: middle as u32, tail: tail as u32 }
+            Span { first, last, head: head as u16, middle: middle as u16, tail: tail as u16 }
         })
         .collect()
 }

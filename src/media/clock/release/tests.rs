@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::media::clock::now;
 
 const HZ: u32 = 90_000;
 const DELAY: Duration = Duration::from_millis(200);
@@ -29,7 +30,7 @@ fn captured(n: u64) -> Duration {
 
 #[test]
 fn late_frames_keep_the_time_of_the_early_ones() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     for n in 0..300 {
         // Every 30th frame, as large as a keyframe, takes 80 ms longer.
@@ -42,7 +43,7 @@ fn late_frames_keep_the_time_of_the_early_ones() {
 
 #[test]
 fn a_new_timeline_steps_and_never_goes_back() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     let before = clock.schedule(rtp(100), start);
     let after = clock.schedule(7, start + ms(10));
@@ -55,7 +56,7 @@ fn a_new_timeline_steps_and_never_goes_back() {
 
 #[test]
 fn a_shift_of_the_path_is_followed_without_a_step() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     let mut last = None;
     for n in 0..1800 {
@@ -73,7 +74,7 @@ fn a_shift_of_the_path_is_followed_without_a_step() {
 
 #[test]
 fn a_timeline_that_falls_behind_for_good_is_begun_again() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     let mut release = start;
     for n in 0..300 {
@@ -87,7 +88,7 @@ fn a_timeline_that_falls_behind_for_good_is_begun_again() {
 
 #[test]
 fn a_burst_after_a_stall_does_not_add_latency() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     for n in 0..400 {
         // Nothing comes for 3 s; then all of it comes at once.
@@ -101,7 +102,7 @@ fn a_burst_after_a_stall_does_not_add_latency() {
 
 #[test]
 fn a_new_delay_is_reached_at_one_part_in_a_hundred() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     let mut waited = Vec::new();
     for n in 0..450 {
@@ -118,7 +119,7 @@ fn a_new_delay_is_reached_at_one_part_in_a_hundred() {
 
 #[test]
 fn the_window_is_bounded() {
-    let start = Instant::now();
+    let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     for n in 0..5000 {
         // Ever later: no candidate replaces another.
@@ -134,7 +135,7 @@ proptest! {
     #[test]
     fn steady_under_jitter_and_drift(seed: u64, ppm in -100_i64..=100, jitter in 0_u64..150) {
         let mut random = fastrand::Rng::with_seed(seed);
-        let start = Instant::now() + ms(1000);
+        let start = now() + ms(1000);
         let mut clock = ReleaseClock::new(HZ, DELAY);
         let (mut arrival, mut last) = (start, None);
         for n in 0..1200_u64 {
@@ -166,7 +167,7 @@ proptest! {
     fn sane_on_any_input(
         frames in prop::collection::vec((any::<u32>(), 0_u64..4000, 0_u64..2000), 1..100)
     ) {
-        let start = Instant::now();
+        let start = now();
         let mut clock = ReleaseClock::new(HZ, ms(0));
         let (mut arrival, mut last) = (start, start);
         for (rtp, gap, delay) in frames {
