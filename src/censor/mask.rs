@@ -84,7 +84,8 @@ fn align(region: &Region, width: u32, height: u32) -> Option<Patch> {
         bottom: even(high(bottom, height), height),
         action: region.action,
     };
-    (w > 0.0 && h > 0.0 && patch.left < patch.right && patch.top < patch.bottom).then_some(patch)
+    let inside = x < width as f32 && y < height as f32 && w > 0.0 && h > 0.0;
+    (inside && patch.left < patch.right && patch.top < patch.bottom).then_some(patch)
 }
 
 #[cfg(test)]
