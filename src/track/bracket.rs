@@ -90,18 +90,21 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
     let mut fixes: Vec<&Fix> = sightings.iter().map(|s| &s.fix).collect();
     fixes.dedup_by_key(|fix| fix.at.index);
     let after = fixes.iter().position(|fix| fix.at.index >= n.index);
-    let place = match after {
-        Some(i) if fixes[i].at.index == n.index => fixes[i].rect,
+    let (place, own) = match after {
+        Some(i) if fixes[i].at.index == n.index => (fixes[i].rect, fixes[i].rect),
         Some(0) => {
             // First seen after n: back to the analysed frame that did not show it, and beyond.
             let start = known[0].previous.unwrap_or(0).saturating_sub(margins.look_back);
             if n.index < start.min(first.born) {
                 return;
             }
-            backward(n, fixes[0], fixes.get(1).copied())
+            (backward(n, fixes[0], fixes.get(1).copied()), fixes[0].rect)
         }
-        Some(i) => between(n, fixes[i - 1], fixes[i]),
-        None => forward(n, fixes[fixes.len() - 1]),
+        Some(i) => (between(n, fixes[i - 1], fixes[i]), interpolate(n, fixes[i - 1], fixes[i])),
+        None => {
+            let last = fixes[fixes.len() - 1];
+            (forward(n, last, known), last.rect)
+        }
     };
     let latest = sightings.iter().rfind(|s| s.fix.at.index <= n.index).unwrap_or(&first);
     let size = known[0].size;
@@ -113,7 +116,7 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
             to.push(Area { id: first.id, class, action, rect });
         }
     };
-    push(place, &place);
+    push(place, &own);
     if let Some(kin) = first.kin
         && first.born == first.fix.at.index
         && (kin.at.index..first.fix.at.index).contains(&n.index)
@@ -127,11 +130,13 @@ fn strictest(sightings: &[&Sighting]) -> Action {
     sightings.iter().map(|s| s.action).max().unwrap_or(Action::Cover)
 }
 
-/// Seen before n and not after: where it was, where it was heading, and all between.
-fn forward(n: Moment, fix: &Fix) -> Rect {
+/// Seen before n and not after: where it was, where it was heading, and all between. It grows
+/// with the distance to the nearest frame that was analysed, whether or not that one showed it.
+fn forward(n: Moment, fix: &Fix, known: &[&Snapshot]) -> Rect {
     let dt = n.since(fix.at);
+    let near = known.iter().map(|s| n.since(s.at).max(s.at.since(n))).fold(dt, f32::min);
     let hull = fix.rect.union(&carried(&fix.rect, fix.speed, dt));
-    grow(&hull, &fix.rect, fix.speed, dt)
+    grow(&hull, &fix.rect, fix.speed, near)
 }
 
 /// First seen after n: where it will be, and where it may have come from.
