@@ -1,24 +1,38 @@
-//! Findings of single pictures in, regions for every frame out. Pure: no clock, no I/O.
-use crate::censor::{Policy, Region};
-use crate::detect::Finding;
-/// stub
-#[derive(Clone, Debug)]
-pub struct Tracker { last: Vec<Finding>, policy: Policy, all: Vec<(u64, Vec<Finding>)> }
-impl Tracker {
-    /// stub
-    pub fn new(p: &Policy) -> Self { Self { last: vec![], policy: p.clone(), all: vec![] } }
-    /// stub
-    pub fn reset(&mut self) { self.last.clear(); self.all.clear() }
-    /// stub
-    pub fn observe(&mut self, i: u64, _t: f64, f: &[Finding]) { self.all.push((i, f.to_vec())); if self.all.len() > 40 { self.all.remove(0); } }
-    /// stub
-    pub fn regions(&self, i: u64, _t: f64, size: (u32, u32)) -> Vec<Region> {
-        let a = self.all.iter().filter(|x| x.0 <= i).next_back();
-        let b = self.all.iter().find(|x| x.0 >= i);
-        let mut out = vec![];
-        for f in a.into_iter().chain(b).flat_map(|x| &x.1) {
-            if let Some((t, action)) = self.policy.classes.get(&*f.class) { if f.score >= *t { out.push(Region { rect: f.rect.clip(size.0, size.1), action: *action }) } }
-        }
-        out
+//! Findings of analysed frames in, regions for every frame between them out; pure.
+//!
+//! [`Tracker`] is fed the analysed frames of one shot in order and answers each with a
+//! [`Snapshot`]: what is known at that frame. [`bracket::regions`] says from the snapshots around
+//! frame n what must be covered on it. A cut or a change of size starts a new tracker; nothing is
+//! carried across. Nothing here reads a clock or does I/O.
+
+mod associate;
+pub mod bracket;
+mod classes;
+mod kalman;
+mod tracker;
+
+pub use bracket::{Area, Margins};
+pub use classes::Classes;
+pub use tracker::{Config, Fix, Sighting, Snapshot, Tracker};
+
+/// When a frame is: its number and its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Number of the frame in its stream, counted over all frames, analysed or not.
+    pub index: u64,
+    /// Capture time in seconds from any fixed point of the stream.
+    pub time: f64,
+}
+
+impl Moment {
+    /// A frame's number and its time in seconds.
+    pub const fn new(index: u64, time: f64) -> Self {
+        Self { index, time }
+    }
+
+    /// Seconds from `earlier` to this moment, at most a minute; zero when the times make no sense.
+    fn since(&self, earlier: Self) -> f32 {
+        let seconds = self.time - earlier.time;
+        if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, 60.0) as f32 }
     }
 }
