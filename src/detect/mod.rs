@@ -13,6 +13,8 @@
 //! refused is answered as a [`Failure`]; nothing is answered as clean that was not looked at.
 
 mod batcher;
+#[cfg(feature = "test-hooks")]
+pub mod bench;
 mod breaker;
 mod config;
 #[cfg(feature = "cuda")]
