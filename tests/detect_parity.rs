@@ -3,6 +3,8 @@
 //! `SCRIM_TEST_PYTHON` names an interpreter with `nudenet` and `scikit-image`
 //! (default `.venv/bin/python`). `--nocapture` prints what the rectangular input changes.
 
+#![allow(clippy::unwrap_used, reason = "a test; its helpers are no test functions to the lint")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
