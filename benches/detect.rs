@@ -1,14 +1,16 @@
 //! What a look at one picture costs, and how much of it is ours.
 //!
 //! `SCRIM_ONNXRUNTIME` and `SCRIM_MODELS` say where the library and the model lie (default as
-//! in the product). Compare `prepare` with `read` (the same planes, read once) and `detect` with
-//! `session` (the model alone).
+//! in the product). Compare `prepare` with `read` (the same planes, read once), `detect` with
+//! `session` (the model alone), and `service` with `detect` (the queue and the threads).
 
 use std::hint::black_box;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use scrim::detect::bench::{Preparation, Queue, Raw, noise};
-use scrim::detect::{Config, Manifest, Shape};
+use scrim::detect::{Config, Failure, Finding, Manifest, Need, Request, Service, Shape};
 use scrim::media::Picture;
 
 const FRAMES: [(u32, u32); 4] = [(640, 360), (854, 480), (1280, 720), (1920, 1080)];
@@ -77,6 +79,27 @@ fn model(c: &mut Criterion) {
             b.iter(|| detector.detect(&pictures).expect("a run"));
         });
     }
+    let config = Config { workers: 1, ..config };
+    let service = Service::start(&config, &manifest.models, |_| {}).expect("started");
+    group.bench_function("service/320x192", |b| {
+        b.iter(|| ask(&service, &picture).expect("findings"));
+    });
+    service.stop(Instant::now() + Duration::from_secs(5));
+}
+
+/// There and back through the queue and the worker's thread.
+fn ask(service: &Service, picture: &Arc<Picture>) -> Result<Vec<Finding>, Failure> {
+    let (answers, answered) = mpsc::channel();
+    service.submit(Request {
+        stream: 1,
+        picture: picture.clone(),
+        deadline: Instant::now() + Duration::from_secs(5),
+        need: Need::Required,
+        reply: Box::new(move |answer| {
+            let _ = answers.send(answer.result);
+        }),
+    });
+    answered.recv().unwrap_or(Err(Failure::Closed))
 }
 
 criterion_group!(benches, prepare, queue, model);

@@ -48,6 +48,8 @@ pub struct DetectorStatus {
     pub health: Health,
     /// The execution provider in use.
     pub provider: String,
+    /// Why a provider that is preferred to it is not in use.
+    pub fallback: Option<String>,
     /// Workers that take requests.
     pub workers: usize,
     /// Workers stuck in a run that was given up.

@@ -28,6 +28,7 @@ mod onnx;
 mod pool;
 mod post;
 mod pre;
+mod reply;
 mod resample;
 mod service;
 #[cfg(test)]

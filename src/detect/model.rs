@@ -35,6 +35,8 @@ pub struct Opened {
     pub detector: Box<dyn Detector>,
     /// The execution provider in use: `cpu`, `cuda`, `tensorrt`, `script` ….
     pub provider: String,
+    /// Why a provider that should have come before this one is not in use.
+    pub fallback: Option<String>,
     /// Whether batches pay: true on a GPU.
     pub batches: bool,
     /// The classes it can find.

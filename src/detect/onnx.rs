@@ -114,7 +114,7 @@ impl Onnx {
         };
         detector.warm_up(&self.config)?;
         let provider = provider.name().to_owned();
-        Ok(Opened { detector: Box::new(detector), provider, batches, classes })
+        Ok(Opened { detector: Box::new(detector), provider, fallback: None, batches, classes })
     }
 
     fn session(&self, dispatch: Option<ExecutionProviderDispatch>) -> ort::Result<Session> {
@@ -175,7 +175,10 @@ impl Model for Onnx {
         let mut problems = Vec::new();
         for &provider in &self.providers {
             match self.open_on(provider) {
-                Ok(opened) => return Ok(opened),
+                Ok(opened) => {
+                    let fallback = (!problems.is_empty()).then(|| problems.join("; "));
+                    return Ok(Opened { fallback, ..opened });
+                }
                 Err(error) => {
                     let (model, provider) = (&self.entry.name, provider.name());
                     tracing::warn!(model, provider, %error, "execution provider failed");

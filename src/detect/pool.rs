@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::batcher::{Batcher, Limits, Step, Ticket};
 use super::breaker::{Admit, Breaker};
 use super::health::{Event, Health, Tally};
+use super::reply::{Delivery, Job};
 use super::{Answer, Config, Failure, Finding};
 use crate::media::Picture;
 
@@ -18,53 +19,6 @@ pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(20);
 
 /// Stuck runs a model may leave behind; with more, it goes on with fewer workers.
 pub(super) const MAX_ABANDONED: usize = 4;
-
-/// Whom to tell about a request. Answers exactly once, by itself if it is dropped.
-pub(super) struct Reply(Option<Box<dyn FnOnce(Answer) + Send>>);
-
-impl Reply {
-    pub(super) fn new(reply: Box<dyn FnOnce(Answer) + Send>) -> Self {
-        Self(Some(reply))
-    }
-
-    fn send(mut self, answer: Answer) {
-        self.call(answer);
-    }
-
-    fn call(&mut self, answer: Answer) {
-        let Some(reply) = self.0.take() else { return };
-        let call = std::panic::AssertUnwindSafe(|| reply(answer));
-        if std::panic::catch_unwind(call).is_err() {
-            tracing::error!("a detection reply panicked");
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        let result = Err(Failure::Closed);
-        self.call(Answer { result, queued: Duration::ZERO, ran: Duration::ZERO });
-    }
-}
-
-/// A request as it waits.
-pub(super) struct Job {
-    pub picture: Arc<Picture>,
-    pub reply: Reply,
-    /// It finds out whether an open breaker may close.
-    pub probe: bool,
-    /// It failed once and is on its second try.
-    pub retried: bool,
-}
-
-/// A job and its answer, to be delivered outside the lock.
-pub(super) struct Delivery(Job, Answer);
-
-impl Delivery {
-    pub(super) fn send(self) {
-        self.0.reply.send(self.1);
-    }
-}
 
 type Entry = (Ticket, Job);
 
@@ -378,5 +332,140 @@ impl State {
             Health::Up => Event::Recovered { detector },
             _ => Event::Degraded { detector, health, reason: self.tally.reason() },
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::super::Need;
+    use super::super::reply::Reply;
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    struct Bench {
+        state: State,
+        start: Instant,
+        answered: Receiver<(u64, Result<Vec<Finding>, Failure>)>,
+        answers: std::sync::mpsc::Sender<(u64, Result<Vec<Finding>, Failure>)>,
+    }
+
+    impl Bench {
+        fn new(workers: u64) -> Self {
+            let config = Config { limit: LIMIT, breaker_failures: 6, ..Config::default() };
+            let mut state = State::new("faces", &config);
+            (0..workers).for_each(|worker| state.join(worker));
+            state.wanted = workers as usize;
+            let (answers, answered) = channel();
+            Self { state, start: Instant::now(), answered, answers }
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.start + Duration::from_millis(ms)
+        }
+
+        /// Hands in request `id` at `now` with a deadline, both in ms.
+        fn submit(&mut self, id: u64, now: u64, deadline: u64) {
+            let (now, deadline) = (self.at(now), self.at(deadline));
+            let ticket = Ticket {
+                stream: id,
+                deadline,
+                need: Need::Required,
+                bucket: 0,
+                queued: now,
+                ready: now,
+            };
+            let answers = self.answers.clone();
+            let reply = Reply::new(Box::new(move |answer| {
+                answers.send((id, answer.result)).unwrap();
+            }));
+            let picture = Arc::new(Picture::filled(2, 2, [0; 3]));
+            let job = Job { picture, reply, probe: false, retried: false };
+            self.state.submit(ticket, job, now);
+        }
+
+        fn runs(&mut self, worker: u64, now: u64) -> bool {
+            matches!(self.state.next(worker, self.at(now)), Next::Run(_))
+        }
+
+        fn answers(&mut self) -> Vec<(u64, Result<Vec<Finding>, Failure>)> {
+            self.state.take_answers().into_iter().for_each(|answer| answer.send());
+            self.answered.try_iter().collect()
+        }
+
+        /// Requests on workers 0.. that all get stuck and are given up.
+        fn stuck(workers: u64) -> (Self, Vec<u64>) {
+            let mut bench = Self::new(workers);
+            for worker in 0..workers {
+                bench.submit(worker, 0, 10_000);
+                assert!(bench.runs(worker, 0));
+            }
+            assert!(bench.state.give_up_stuck(bench.at(1999), || panic!("too early")).is_empty());
+            let mut number = 100;
+            let fresh = bench.state.give_up_stuck(bench.at(2000), || {
+                number += 1;
+                number
+            });
+            (bench, fresh)
+        }
+    }
+
+    #[test]
+    fn only_so_many_stuck_workers_are_replaced() {
+        let (mut bench, fresh) = Bench::stuck(5);
+        assert_eq!(fresh, [101, 102, 103, 104]);
+        assert_eq!((bench.state.abandoned, bench.state.figures().1), (5, 4));
+        let answers = bench.answers();
+        assert!(answers.len() == 5 && answers.iter().all(|(_, r)| *r == Err(Failure::TimedOut)));
+    }
+
+    #[test]
+    fn a_worker_that_comes_back_takes_an_empty_place_or_leaves() {
+        let (mut bench, _) = Bench::stuck(5);
+        assert_eq!(bench.state.finish(0, Ok(vec![Vec::new()]), bench.at(3000)), Fate::Stays);
+        assert_eq!(bench.state.figures().1, 5);
+        assert_eq!(bench.state.finish(1, Ok(vec![Vec::new()]), bench.at(3000)), Fate::Leaves);
+        assert_eq!(bench.answers().len(), 5, "their answers come to nothing");
+        bench.submit(9, 3000, 4000);
+        assert!(bench.runs(0, 3000));
+    }
+
+    #[test]
+    fn an_open_breaker_empties_the_queue_and_a_late_probe_hands_over() {
+        let mut bench = Bench::new(1);
+        bench.state.limits.max = 1;
+        for id in 0..7 {
+            bench.submit(id, 0, 100);
+        }
+        for run in 0..6 {
+            assert!(bench.runs(0, 90), "run {run}");
+            bench.state.finish(0, Err("no".into()), bench.at(90));
+        }
+        let answers = bench.answers();
+        assert!(answers.contains(&(6, Err(Failure::BreakerOpen))), "{answers:?}");
+        assert_eq!(bench.state.figures(), (0, 1, Health::Open));
+
+        bench.submit(20, 60_090, 60_100);
+        bench.submit(21, 60_091, 60_200);
+        assert_eq!(bench.answers(), [(21, Err(Failure::BreakerOpen))], "20 is the probe");
+        bench.state.expire(bench.at(60_100));
+        assert_eq!(bench.answers(), [(20, Err(Failure::Late))]);
+        bench.submit(22, 60_101, 60_200);
+        assert!(bench.runs(0, 60_102), "now 22 is");
+        bench.state.finish(0, Ok(vec![Vec::new()]), bench.at(60_110));
+        assert_eq!(bench.state.figures().2, Health::Up);
+        assert_eq!(bench.answers(), [(22, Ok(Vec::new()))]);
+    }
+
+    #[test]
+    fn a_run_that_answers_for_other_pictures_than_it_was_given_fails() {
+        let mut bench = Bench::new(1);
+        bench.submit(1, 0, 10);
+        assert!(bench.runs(0, 0));
+        bench.state.finish(0, Ok(Vec::new()), bench.at(5));
+        let failure = Failure::Failed("0 answers to 1 pictures".into());
+        assert_eq!(bench.answers(), [(1, Err(failure))]);
     }
 }

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{JoinHandle, available_parallelism};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::batcher::Ticket;
 use super::health::{DetectorStatus, Event};
 use super::manifest::{self, Entry};
 use super::model::{Error, Model};
 use super::onnx::{Onnx, Provider, environment};
-use super::pool::{Job, Reply};
+use super::reply::{Job, Reply, join};
 use super::worker::{OnEvent, Pool};
-use super::{Answer, Config, Failure, Finding, Request};
+use super::{Config, Request};
 
 /// Workers of a model on a GPU: one prepares its pictures while the other's are in the model.
 const GPU_WORKERS: usize = 2;
@@ -185,6 +185,7 @@ impl Pool {
             name: core.state.tally.name.clone(),
             health,
             provider: core.provider.clone(),
+            fallback: core.fallback.clone(),
             workers,
             abandoned: core.state.abandoned,
             queued,
@@ -239,53 +240,4 @@ fn open_workers(pool: &Arc<Pool>, config: &Config) -> Result<(), StartError> {
     hire(wanted - 1)?;
     pool.lock().state.wanted = wanted;
     Ok(())
-}
-
-type Callback = Box<dyn FnOnce(Answer) + Send>;
-
-/// Makes one answer out of `count`: all findings, or the first failure; the longest times.
-fn join(count: usize, reply: Callback) -> Vec<Callback> {
-    if count == 1 {
-        return vec![reply];
-    }
-    struct Joined {
-        missing: usize,
-        answer: Answer,
-        reply: Option<Callback>,
-    }
-    let (queued, ran) = (Duration::ZERO, Duration::ZERO);
-    let answer = Answer { result: Ok(Vec::new()), queued, ran };
-    let joined = Arc::new(Mutex::new(Joined { missing: count, answer, reply: Some(reply) }));
-    let part = |_| {
-        let joined = joined.clone();
-        Box::new(move |part: Answer| {
-            let mut all = joined.lock().expect("no panic under this lock");
-            all.missing -= 1;
-            all.answer.queued = all.answer.queued.max(part.queued);
-            all.answer.ran = all.answer.ran.max(part.ran);
-            merge(&mut all.answer.result, part.result);
-            if all.missing == 0
-                && let Some(reply) = all.reply.take()
-            {
-                let answer = std::mem::replace(
-                    &mut all.answer,
-                    Answer { result: Err(Failure::Closed), queued, ran },
-                );
-                drop(all);
-                reply(answer);
-            }
-        }) as Callback
-    };
-    (0..count).map(part).collect()
-}
-
-fn merge(all: &mut Result<Vec<Finding>, Failure>, part: Result<Vec<Finding>, Failure>) {
-    match (all.as_mut(), part) {
-        (Ok(all), Ok(part)) => {
-            all.extend(part);
-            all.sort_by(|a, b| b.score.total_cmp(&a.score));
-        }
-        (Ok(_), Err(failure)) => *all = Err(failure),
-        (Err(_), _) => {}
-    }
 }

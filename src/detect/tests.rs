@@ -64,6 +64,7 @@ impl Model for Script {
         Ok(Opened {
             detector: Box::new(actor),
             provider: "script".into(),
+            fallback: None,
             batches: self.batches,
             classes: vec![class],
         })

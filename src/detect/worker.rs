@@ -17,7 +17,8 @@ use super::Config;
 use super::batcher::{Limits, Ticket};
 use super::health::Event;
 use super::model::{Detector, Error, Model, Opened};
-use super::pool::{Fate, Job, Next, State};
+use super::pool::{Fate, Next, State};
+use super::reply::Job;
 
 /// Told of every change of health, one at a time, from a detection thread.
 pub(super) type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
@@ -47,6 +48,7 @@ pub(super) struct Core {
     pub state: State,
     /// As the last instance that was opened said.
     pub provider: String,
+    pub fallback: Option<String>,
     pub batches: bool,
     pub classes: Vec<Arc<str>>,
     /// When the watch looks again by itself; what is due later need not wake it.
@@ -66,6 +68,7 @@ impl Pool {
         let core = Core {
             state: State::new(model.name(), config),
             provider: String::new(),
+            fallback: None,
             batches: false,
             classes: Vec::new(),
             watch_at: None,
@@ -204,6 +207,8 @@ impl Pool {
             };
             let mut core = self.lock();
             let fate = core.state.finish(worker, result.map_err(|e| e.0), Instant::now());
+            // A retry may wait: whoever is idle must know when.
+            self.work.notify_one();
             self.wake_watch(&core);
             self.settle(core);
             if fate == Fate::Leaves {
@@ -211,7 +216,8 @@ impl Pool {
             }
             if broken {
                 // The broken instance goes before the new one needs its memory.
-                drop(detector.take());
+                let old = detector.take();
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
                 detector = self.open().ok();
             }
         }
@@ -223,10 +229,11 @@ impl Pool {
             Outcome::Done(opened) => opened,
             Outcome::Panicked(message) => Err(Error(format!("panic: {message}"))),
         };
-        let Opened { detector, provider, batches, classes } = opened.inspect_err(|error| {
-            let model = self.model.name();
-            tracing::warn!(model, %error, "detector cannot be opened");
-        })?;
+        let Opened { detector, provider, fallback, batches, classes } =
+            opened.inspect_err(|error| {
+                let model = self.model.name();
+                tracing::warn!(model, %error, "detector cannot be opened");
+            })?;
         let mut core = self.lock();
         core.state.limits = if batches {
             let max = self.config.batch_size.max(1);
@@ -234,7 +241,8 @@ impl Pool {
         } else {
             Limits { max: 1, linger: Duration::ZERO }
         };
-        (core.provider, core.batches, core.classes) = (provider, batches, classes);
+        (core.provider, core.fallback) = (provider, fallback);
+        (core.batches, core.classes) = (batches, classes);
         Ok(detector)
     }
 
@@ -244,6 +252,8 @@ impl Pool {
             let now = Instant::now();
             let next = core.state.next(worker, now);
             if let Next::Run(pictures) = next {
+                // What is left is for the next one who is idle.
+                self.work.notify_one();
                 self.wake_watch(&core);
                 self.settle(core);
                 return Some(pictures);
@@ -334,7 +344,8 @@ struct End<'a> {
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        let mut core = self.pool.lock();
+        // After a panic under the lock there is nothing left to save, and a second panic aborts.
+        let Ok(mut core) = self.pool.core.lock() else { return };
         if core.state.has(self.worker) {
             core.state.lose(self.worker);
         }
