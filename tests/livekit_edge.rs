@@ -144,37 +144,25 @@ async fn another_codec_replaces_the_track() {
     let mut before: Option<String> = None;
     for codec in [VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp8, VideoCodec::H264] {
         broadcaster.film(codec).await;
-        let (mut started, mut ended) = (None, before.is_none());
-        while started.is_none() || !ended {
-            let (track, codec) = watcher
-                .wait_for("the change", |message| match message {
-                    Incoming::Started { track, codec, .. } => Some((track, Some(codec))),
-                    Incoming::Ended { track } => Some((track, None)),
-                    _ => None,
-                })
-                .await;
-            match codec {
-                Some(codec) => started = Some((track, codec)),
-                None => ended = before.as_ref() == Some(&track),
+        let (mut started, mut ended, mut pictures) = (None, before.is_none(), 0);
+        while pictures < 45 || !ended {
+            match watcher.wait_for("the change", Some).await {
+                Incoming::Started { track, codec: announced, .. } => {
+                    assert_eq!(announced, Some(codec));
+                    started = Some(track);
+                }
+                Incoming::Ended { track } => ended |= before.as_ref() == Some(&track),
+                Incoming::Video { track, frame } if started.as_ref() == Some(&track) => {
+                    assert_eq!(frame.codec, codec);
+                    assert!(pictures > 0 || frame.keyframe, "it starts with a keyframe");
+                    assert!(broadcaster.sent(&frame.data));
+                    pictures += 1;
+                }
+                Incoming::Video { .. } => assert!(!ended, "nothing comes after the end"),
+                _ => {}
             }
         }
-        let (track, announced) = started.expect("the loop ends when it has started");
-        assert_eq!(announced, Some(codec));
-        let mut pictures = 0;
-        while pictures < 45 {
-            let (on, picture) = watcher
-                .wait_for("picture", |message| match message {
-                    Incoming::Video { track, frame } => Some((track, frame)),
-                    _ => None,
-                })
-                .await;
-            assert_eq!(on, track, "nothing comes on a track that has ended");
-            assert_eq!(picture.codec, codec);
-            assert!(pictures > 0 || picture.keyframe);
-            assert!(broadcaster.sent(&picture.data));
-            pictures += 1;
-        }
-        before = Some(track);
+        before = started;
     }
     broadcaster.leave().await;
 }
@@ -319,6 +307,9 @@ async fn a_wrong_key_and_a_server_that_is_not_there_are_told_apart() {
     livekit::create_rooms(&good, "show").await.expect("making them again is fine");
     livekit::delete_processed_room(&good, "show").await.expect("it is deleted");
     livekit::delete_processed_room(&good, "show").await.expect("deleting it again is fine");
+    let mut wrong = good.clone();
+    wrong.api_key = "nobody".into();
+    assert!(matches!(livekit::check(&wrong).await, Err(CheckError::WrongKey)));
     let mut wrong = good.clone();
     wrong.api_secret = "another-secret-another-secret-32c".into();
     assert!(matches!(livekit::check(&wrong).await, Err(CheckError::WrongKey)));

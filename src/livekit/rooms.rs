@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use livekit_api::services::room::{CreateRoomOptions, RoomClient};
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
+use livekit_signaling::SignalError;
 use tokio::time::Instant;
 
-use super::{Credentials, processed_room};
+use super::signal::Signal;
+use super::{Credentials, processed_room, token};
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -96,24 +98,42 @@ async fn bounded<T>(
 ) -> Result<T, CheckError> {
     let unreachable =
         |reason: String| CheckError::Unreachable { url: credentials.url.clone(), reason };
-    match tokio::time::timeout(TIMEOUT, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(classify(error, unreachable)),
-        Err(_) => Err(unreachable(format!("no answer within {} s", TIMEOUT.as_secs()))),
-    }
-}
-
-fn classify(error: ServiceError, unreachable: impl Fn(String) -> CheckError) -> CheckError {
-    match error {
+    let error = match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error,
+        Err(_) => return Err(unreachable(format!("no answer within {} s", TIMEOUT.as_secs()))),
+    };
+    Err(match error {
         ServiceError::Twirp(ServerError::Twirp(error)) => match error.code.as_str() {
             ServerErrorCode::UNAUTHENTICATED | ServerErrorCode::PERMISSION_DENIED => {
                 CheckError::WrongKey
             }
             _ => CheckError::Refused(error.to_string()),
         },
+        // The server refuses a key in plain text, which the client crate takes for garbage.
+        ServiceError::Twirp(ServerError::Request(error)) if error.is_decode() => {
+            if Box::pin(key_is_refused(credentials)).await {
+                CheckError::WrongKey
+            } else {
+                CheckError::Refused("the answer is not one of LiveKit's".into())
+            }
+        }
         ServiceError::Twirp(ServerError::Request(error)) => unreachable(innermost(&error)),
         ServiceError::Twirp(ServerError::Url(error)) => unreachable(error.to_string()),
         other => CheckError::Refused(other.to_string()),
+    })
+}
+
+/// Whether signalling refuses the key, too. The token used permits nothing, so that a key that
+/// is right does not join anything either; then the refusal is about permissions.
+async fn key_is_refused(credentials: &Credentials) -> bool {
+    let Ok(token) = token::powerless(credentials) else { return false };
+    let attempt = tokio::time::timeout(TIMEOUT, Signal::join(&credentials.url, &token));
+    match attempt.await {
+        Ok(Err(SignalError::Client(status, text))) => {
+            status.as_u16() == 401 && text.contains("invalid")
+        }
+        _ => false,
     }
 }
 

@@ -210,7 +210,7 @@ impl Peer {
             api.ice_restart(true);
         }
         for mid in changes.remove {
-            api.stop_media(*mid);
+            api.set_direction(*mid, Direction::Inactive);
         }
         let added = changes.add.iter().map(|(kind, id)| {
             let kind = match kind {
