@@ -23,6 +23,9 @@ const STALE_S: i64 = 600;
 const ROOMS_MAX: usize = 1_024;
 const TRACKS_MAX: usize = 64;
 
+/// Video tracks whose participant has not been announced yet; the oldest are forgotten first.
+const EARLY_MAX: usize = 256;
+
 /// What is to be done about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -52,6 +55,8 @@ pub(super) struct Deliveries {
     /// Participants who joined with a broadcaster's token, by sid: events about tracks do not
     /// carry attributes.
     broadcasters: Remembered,
+    /// Video tracks that came before their participant's attributes did: participant and track sid.
+    early: VecDeque<(String, String)>,
     /// Raw room → video track sid → sid of the participant.
     videos: HashMap<String, HashMap<String, String>>,
 }
@@ -111,41 +116,62 @@ impl Deliveries {
             }
             return Effect::Nothing;
         };
+        let video = event.track.as_ref().filter(|track| track.r#type == TrackType::Video as i32);
+        let published = video.filter(|_| event.event == "track_published");
         if participant.attributes.get("role").is_some_and(|role| role == "broadcaster") {
             self.broadcasters.insert(&participant.sid);
         }
         if !self.is_broadcaster(participant) {
+            if let Some(track) = published {
+                self.keep_early(&participant.sid, &track.sid);
+            }
             return Effect::Nothing;
         }
-        let video = event.track.as_ref().filter(|track| track.r#type == TrackType::Video as i32);
-        match (event.event.as_str(), video) {
-            ("track_published", Some(track)) => {
-                if self.ended.contains(&track.sid) || self.ended.contains(&participant.sid) {
-                    return Effect::Nothing;
-                }
-                self.follow(room, &track.sid, &participant.sid);
-                let identity = participant.identity.clone();
-                if autostart {
-                    Effect::Start { room: room.to_owned(), identity }
-                } else {
-                    Effect::Nothing
-                }
-            }
+        let mut begun = self.take_early(&participant.sid);
+        begun.extend(published.map(|track| track.sid.clone()));
+        if self.begin(room, &participant.sid, begun) && autostart {
+            return Effect::Start { room: room.to_owned(), identity: participant.identity.clone() };
+        }
+        let over = match (event.event.as_str(), video) {
             ("track_unpublished", Some(track)) => {
                 self.ended.insert(&track.sid);
-                if self.drop_tracks(room, |sid, _| *sid == track.sid) {
-                    end()
-                } else {
-                    Effect::Nothing
-                }
+                self.drop_tracks(room, |sid, _| *sid == track.sid)
             }
             ("participant_left" | "participant_connection_aborted", _) => {
                 self.ended.insert(&participant.sid);
-                let theirs = |_: &String, owner: &String| *owner == participant.sid;
-                if self.drop_tracks(room, theirs) { end() } else { Effect::Nothing }
+                self.drop_tracks(room, |_, owner| *owner == participant.sid)
             }
-            _ => Effect::Nothing,
+            _ => false,
+        };
+        if over { end() } else { Effect::Nothing }
+    }
+
+    /// Follows the tracks that have not ended already; whether there is one.
+    fn begin(&mut self, room: &str, participant: &str, tracks: Vec<String>) -> bool {
+        if self.ended.contains(participant) {
+            return false;
         }
+        let mut any = false;
+        for track in tracks.into_iter().filter(|track| !self.ended.contains(track)) {
+            follow(&mut self.videos, room, &track, participant);
+            any = true;
+        }
+        any
+    }
+
+    fn keep_early(&mut self, participant: &str, track: &str) {
+        if self.early.len() == EARLY_MAX {
+            self.early.pop_front();
+        }
+        self.early.push_back((participant.to_owned(), track.to_owned()));
+    }
+
+    fn take_early(&mut self, participant: &str) -> Vec<String> {
+        let (theirs, others) = std::mem::take(&mut self.early)
+            .into_iter()
+            .partition::<VecDeque<_>, _>(|(owner, _)| owner == participant);
+        self.early = others;
+        theirs.into_iter().map(|(_, track)| track).collect()
     }
 
     /// By its token, or, for tokens made elsewhere, by its identity.
@@ -153,16 +179,6 @@ impl Deliveries {
         participant.kind == Kind::Standard as i32
             && (self.broadcasters.contains(&participant.sid)
                 || participant.identity.contains("broadcaster"))
-    }
-
-    fn follow(&mut self, room: &str, track: &str, participant: &str) {
-        if !self.videos.contains_key(room) && self.videos.len() >= ROOMS_MAX {
-            return;
-        }
-        let tracks = self.videos.entry(room.to_owned()).or_default();
-        if tracks.len() < TRACKS_MAX {
-            tracks.insert(track.to_owned(), participant.to_owned());
-        }
     }
 
     /// Forgets tracks of a room; whether that leaves it without any. A room that was never
@@ -175,6 +191,22 @@ impl Deliveries {
             self.videos.remove(room);
         }
         empty
+    }
+}
+
+/// Keeps a room's track, as far as there is place.
+fn follow(
+    videos: &mut HashMap<String, HashMap<String, String>>,
+    room: &str,
+    track: &str,
+    participant: &str,
+) {
+    if !videos.contains_key(room) && videos.len() >= ROOMS_MAX {
+        return;
+    }
+    let tracks = videos.entry(room.to_owned()).or_default();
+    if tracks.len() < TRACKS_MAX {
+        tracks.insert(track.to_owned(), participant.to_owned());
     }
 }
 
@@ -316,6 +348,20 @@ mod tests {
         let track = video(about(event("2", "track_published", "stage"), "PA_1", "Ann"), "TR_1");
         let expected = Effect::Start { room: "stage".into(), identity: "Ann".into() };
         assert_eq!(take(&mut all, &track), expected);
+    }
+
+    #[test]
+    fn a_track_that_comes_before_its_participant_starts_with_it() {
+        let mut all = Deliveries::default();
+        let track = video(about(event("1", "track_published", "stage"), "PA_1", "Ann"), "TR_1");
+        assert_eq!(take(&mut all, &track), Effect::Nothing);
+        let guest = about(event("2", "participant_joined", "stage"), "PA_2", "Bob");
+        assert_eq!(take(&mut all, &guest), Effect::Nothing);
+        let mut joined = about(event("3", "participant_joined", "stage"), "PA_1", "Ann");
+        let participant = joined.participant.as_mut().unwrap();
+        participant.attributes.insert("role".into(), "broadcaster".into());
+        let expected = Effect::Start { room: "stage".into(), identity: "Ann".into() };
+        assert_eq!(take(&mut all, &joined), expected);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State as Extract};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
@@ -32,7 +32,8 @@ pub(super) async fn watch(
     let method = method_label(request.method());
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("unmatched", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request_id = %id, method, route);
+    // At the highest level, so that even a lone error line carries the id.
+    let span = tracing::error_span!("request", request_id = %id, method, route);
     let limit = Duration::from_millis(state.config().http.request_timeout_ms);
     let answered = answer(request, next, limit).instrument(span.clone()).await;
     let response = finish(answered, &id);
@@ -72,7 +73,7 @@ fn finish(response: Response, id: &str) -> Response {
     let status = response.status();
     let problem = response.extensions().get::<Problem>().cloned();
     let is_error = status.is_client_error() || status.is_server_error();
-    let has_body = response.headers().contains_key(axum::http::header::CONTENT_TYPE);
+    let has_body = response.headers().contains_key(header::CONTENT_TYPE);
     let mut response = match problem {
         Some(problem) => with_headers_of(problem.render(id), response.headers()),
         None if is_error && !has_body => {
@@ -80,8 +81,10 @@ fn finish(response: Response, id: &str) -> Response {
         }
         None => response,
     };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        headers.insert(REQUEST_ID, value);
     }
     response
 }

@@ -96,3 +96,91 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::runtime::Supervisor;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    struct Server {
+        address: SocketAddr,
+        tasks: Supervisor,
+        /// Told when a request has begun, and awaited before it is answered.
+        begun: Arc<Notify>,
+        answer: Arc<Notify>,
+    }
+
+    async fn server(http: Http) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (begun, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begin, wait) = (begun.clone(), answer.clone());
+        let handler = async move || {
+            begin.notify_one();
+            wait.notified().await;
+            "done"
+        };
+        let router = Router::new().route("/", get(handler));
+        let mut tasks = Supervisor::new(CancellationToken::new());
+        tasks.spawn("http", |stop| serve(listener, router, http, stop));
+        Server { address, tasks, begun, answer }
+    }
+
+    async fn read_all(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        // A reset counts as closed.
+        let _ = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test]
+    async fn a_request_that_runs_is_finished_on_stop() {
+        let mut server = server(Http::default()).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        server.begun.notified().await;
+        server.tasks.token().cancel();
+        server.answer.notify_one();
+        let text = read_all(&mut stream).await;
+        assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("done"), "{text}");
+        assert!(server.tasks.shut_down(Duration::from_secs(3_600)).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_finishes_its_headers_is_let_go() {
+        let http = Http { header_timeout_ms: 50, ..Http::default() };
+        let server = server(http).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+        // Without the limit this would never return.
+        assert!(!read_all(&mut stream).await.contains("200"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_past_the_limit_waits_its_turn() {
+        let http = Http { max_connections: 1, ..Http::default() };
+        let server = server(http).await;
+        let mut first = TcpStream::connect(server.address).await.unwrap();
+        first.write_all(REQUEST).await.unwrap();
+        server.begun.notified().await;
+        let mut second = TcpStream::connect(server.address).await.unwrap();
+        second.write_all(REQUEST).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(50), server.begun.notified());
+        assert!(early.await.is_err(), "served past the limit");
+        server.answer.notify_one();
+        let mut head = [0; 12];
+        first.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        drop(first);
+        server.begun.notified().await;
+        server.answer.notify_one();
+        second.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+    }
+}
