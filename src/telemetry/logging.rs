@@ -5,7 +5,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Format, Level, Log};
 
-/// Installs the logger of this process.
+/// Installs the logger of this process; panics become log lines too, with the thread's name.
 ///
 /// # Errors
 ///
@@ -15,9 +15,16 @@ pub fn init(log: &Log) -> Result<(), TryInitError> {
         .with_env_filter(EnvFilter::new(filter(log.level)))
         .with_writer(std::io::stderr);
     match log.format {
-        Format::Pretty => builder.finish().try_init(),
-        Format::Json => builder.json().flatten_event(true).finish().try_init(),
+        Format::Pretty => builder.finish().try_init()?,
+        Format::Json => builder.json().flatten_event(true).finish().try_init()?,
     }
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map(ToString::to_string);
+        let reason = panic.payload_as_str().unwrap_or("without a message");
+        tracing::error!(thread = thread.name(), place, reason, "panic");
+    }));
+    Ok(())
 }
 
 /// Our own lines at the level asked for; those of libraries one step quieter, and never at

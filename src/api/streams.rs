@@ -1,0 +1,206 @@
+//! Streams: start, end, look at, cover.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::State;
+use super::access::Operator;
+use super::error::Problem;
+use super::extract::{Body, Query, StreamId};
+use super::names::{check_participant, check_room};
+use super::tokens::{Grant, NO_STORE, Participant, sign};
+use crate::censor::{Document, Mode};
+use crate::session::{self, Summary, Target};
+
+/// The broadcaster's name when none is given.
+const BROADCASTER: &str = "broadcaster";
+
+/// Streams on a page when the caller does not say.
+const PAGE: usize = 50;
+
+/// Most streams on a page.
+const PAGE_MAX: usize = 200;
+
+/// Longest reason for the log, in bytes.
+const REASON_MAX: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Start {
+    room_name: String,
+    participant_name: Option<String>,
+    #[serde(default)]
+    rules: Document,
+    mode: Option<Mode>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    stream_id: Uuid,
+    room_name: String,
+    processed_room: String,
+    ws_url: String,
+    token: String,
+    state: session::State,
+}
+
+pub(super) async fn start(
+    Extract(state): Extract<State>,
+    Operator(caller): Operator,
+    Body(mut ask): Body<Start>,
+) -> Result<Response, Problem> {
+    let name = ask.participant_name.as_deref().unwrap_or(BROADCASTER);
+    let checks = [check_room(&ask.room_name), check_participant(name)];
+    let errors: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
+    if !errors.is_empty() {
+        return Err(Problem::invalid(&errors));
+    }
+    // Signed first: a key that cannot sign must not leave a stream behind.
+    let grant = Grant {
+        room: &ask.room_name,
+        identity: name,
+        name,
+        participant: Participant::Broadcaster,
+        metadata: None,
+    };
+    let token = sign(&state, &grant)?;
+    ask.rules.mode = ask.mode.or(ask.rules.mode);
+    let start =
+        session::Start { room: ask.room_name, participant: ask.participant_name, rules: ask.rules };
+    let summary = state.manager().start(start).await?;
+    tracing::info!(
+        stream_id = %summary.stream_id, room = summary.room_name, by = caller.sub, "stream started"
+    );
+    let location = format!("/streams/{}", summary.stream_id);
+    let started = Started {
+        stream_id: summary.stream_id,
+        room_name: summary.room_name,
+        processed_room: summary.processed_room,
+        ws_url: state.config().livekit.client_url(),
+        token,
+        state: summary.state,
+    };
+    let headers = [(header::LOCATION, location)];
+    let cache = [(header::CACHE_CONTROL, NO_STORE)];
+    Ok((StatusCode::CREATED, headers, cache, Json(started)).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct End {
+    room_name: Option<String>,
+    stream_id: Option<Uuid>,
+}
+
+pub(super) async fn end(
+    Extract(state): Extract<State>,
+    Operator(caller): Operator,
+    Body(ask): Body<End>,
+) -> Result<Json<Summary>, Problem> {
+    let target = match (ask.room_name, ask.stream_id) {
+        (Some(room), None) => {
+            check_room(&room).map_err(|error| Problem::invalid(&[error]))?;
+            Target::Room(room)
+        }
+        (None, Some(stream)) => Target::Stream(stream),
+        _ => return Err(Problem::invalid(&["name either roomName or streamId".to_owned()])),
+    };
+    let summary = state.manager().end(target).await.ok_or_else(Problem::unknown_stream)?;
+    tracing::info!(
+        stream_id = %summary.stream_id, room = summary.room_name, by = caller.sub, "stream ended"
+    );
+    Ok(Json(summary))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Cover {
+    on: bool,
+    #[serde(default)]
+    mute: bool,
+    reason: Option<String>,
+}
+
+pub(super) async fn cover(
+    Extract(state): Extract<State>,
+    Operator(caller): Operator,
+    StreamId(stream): StreamId,
+    Body(ask): Body<Cover>,
+) -> Result<Json<Summary>, Problem> {
+    let unfit = |reason: &String| reason.len() > REASON_MAX || reason.chars().any(char::is_control);
+    if ask.reason.as_ref().is_some_and(unfit) {
+        let error = format!("reason must be one line of at most {REASON_MAX} bytes");
+        return Err(Problem::invalid(&[error]));
+    }
+    let reason = ask.reason.clone();
+    let covered = state.manager().cover(stream, ask.on, ask.mute, ask.reason).await;
+    let summary = covered.ok_or_else(Problem::unknown_stream)?;
+    tracing::warn!(
+        target: "scrim::audit", stream_id = %stream, on = ask.on, mute = ask.mute, reason,
+        by = caller.sub, "covered by an operator"
+    );
+    Ok(Json(summary))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    state: Option<session::State>,
+    room: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    limit: Option<usize>,
+    cursor: Option<Uuid>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page {
+    streams: Vec<Summary>,
+    /// Pass as `cursor` for the next page; `null` on the last.
+    next_cursor: Option<Uuid>,
+}
+
+pub(super) async fn list(
+    Extract(state): Extract<State>,
+    _: Operator,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Page>, Problem> {
+    if filter.limit.is_some_and(|limit| !(1..=PAGE_MAX).contains(&limit)) {
+        return Err(Problem::invalid(&[format!("limit must be from 1 to {PAGE_MAX}")]));
+    }
+    Ok(Json(page(state.manager().list().await, &filter)))
+}
+
+pub(super) async fn get(
+    Extract(state): Extract<State>,
+    _: Operator,
+    StreamId(stream): StreamId,
+) -> Result<Json<Summary>, Problem> {
+    let found = state.manager().list().await.into_iter().find(|one| one.stream_id == stream);
+    found.map(Json).ok_or_else(Problem::unknown_stream)
+}
+
+/// Newest first. Ids are UUIDv7, so their order is that of the starts, and a cursor holds its
+/// place even when its stream has been forgotten.
+fn page(mut streams: Vec<Summary>, filter: &Filter) -> Page {
+    let limit = filter.limit.unwrap_or(PAGE);
+    streams.retain(|one| {
+        filter.cursor.is_none_or(|cursor| one.stream_id < cursor)
+            && filter.state.is_none_or(|state| one.state == state)
+            && filter.room.as_ref().is_none_or(|room| one.room_name == *room)
+            && filter.from.is_none_or(|from| one.started_at >= from)
+            && filter.to.is_none_or(|to| one.started_at <= to)
+    });
+    streams.sort_by_key(|one| std::cmp::Reverse(one.stream_id));
+    let more = streams.len() > limit;
+    streams.truncate(limit);
+    let next_cursor = streams.last().filter(|_| more).map(|last| last.stream_id);
+    Page { streams, next_cursor }
+}
