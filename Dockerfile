@@ -15,7 +15,6 @@ COPY Cargo.lock ./
 COPY src src
 COPY benches benches
 COPY tests tests
-COPY migrations* migrations
 ENV PATH=/root/.cargo/bin:$PATH
 RUN cargo build --release --locked --bin scrim \
     && mkdir -p /out/lib /out/models \
