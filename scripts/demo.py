@@ -29,8 +29,8 @@ WIDTH, HEIGHT, FPS = 1280, 720, 30
 SMALL = (640, 360)
 BITRATE = 2_500_000
 DEV_KEY, DEV_SECRET = "devkey", "devsecret-devsecret-devsecret-32ch"
-# How long a viewer may wait for the first frame: rooms, encoder and model may all be cold.
-FIRST_FRAME_SECONDS = 30
+# What may still be in the server's delay and the viewer's buffer when the last frame is sent.
+DRAIN_SECONDS = 2
 
 
 def planes(frame, width, height):
@@ -195,7 +195,7 @@ class Received:
     """What the viewer got: small pictures in a file, and for each its number and time."""
 
     def __init__(self, file):
-        self.file, self.rows, self.first = file, [], asyncio.Event()
+        self.file, self.rows = file, []
 
     async def watch(self, track):
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
@@ -206,7 +206,6 @@ class Received:
                 size = (SMALL[0] // by, SMALL[1] // by)
                 self.file.write(cv2.resize(plane, size, interpolation=cv2.INTER_AREA))
             self.rows.append((now, Number.read(parts[0])))
-            self.first.set()
 
 
 async def broadcast(ready, capture, seconds, sent):
@@ -253,18 +252,12 @@ async def perform(options, source, room, tokens, received):
     )
     print(f"    broadcasting {options.seconds} s of {WIDTH}x{HEIGHT} {options.codec} into {room}")
     sent, (ready, done) = {}, ahead(source)
-    sending = asyncio.ensure_future(broadcast(ready, capture, options.seconds, sent))
     try:
-        async with asyncio.timeout(max(FIRST_FRAME_SECONDS, options.seconds)):
-            await received.first.wait()
-        await sending
-        # What is still in the server's delay and the viewer's buffer.
-        await asyncio.sleep(2)
-    except TimeoutError:
-        sys.exit("error: the viewer received no frame; see .scrim/log/scrim.log")
+        await broadcast(ready, capture, options.seconds, sent)
+        await asyncio.sleep(DRAIN_SECONDS)
     finally:
         done.set()
-        for task in (sending, *watching):
+        for task in watching:
             task.cancel()
         await broadcaster.disconnect()
         await viewer.disconnect()
@@ -308,7 +301,7 @@ def compose(options, source, pictures, shown, sent):
     command += ["-s", f"{2 * SMALL[0]}x{SMALL[1]}", "-r", str(FPS), "-i", "pipe:0"]
     command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-pix_fmt", "yuv420p"]
     command += ["-movflags", "+faststart", str(options.out / "demo.mp4")]
-    sheet, right = [], None
+    sheet, right, gap = [], None, {"value": (255, 255, 255), "borderType": cv2.BORDER_CONSTANT}
     with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
         for index, frame in enumerate(source):
             if index > last:
@@ -324,7 +317,8 @@ def compose(options, source, pictures, shown, sent):
             both = np.hstack([left, right])
             encoder.stdin.write(both.tobytes())
             if index in moments or (sheet and len(sheet) < 6 and index == last):
-                sheet.append(cv2.resize(both, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA))
+                both = cv2.resize(both, None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+                sheet.append(cv2.copyMakeBorder(both, 6, 6, 6, 6, **gap))
     if encoder.returncode:
         sys.exit("error: ffmpeg could not write demo.mp4; its message is above")
     while len(sheet) % 2:
@@ -377,6 +371,8 @@ def main():
         if not options.loopback:
             summary = post(options.server, "/stream/end", {"roomName": room})
             print("    server:", json.dumps(summary))
+        if not received.rows:
+            sys.exit("error: the viewer received no frame; see .scrim/log/scrim.log")
         shown, delay = place(received.rows, sent)
         file.flush()
         shape = (len(shown), SMALL[1] * 3 // 2, SMALL[0])
