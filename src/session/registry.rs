@@ -24,8 +24,6 @@ use crate::telemetry::Metrics;
 
 /// Requests that may wait for the actor; when full, callers wait.
 const COMMANDS: usize = 64;
-/// Events that a slow reader may be behind before it loses the oldest.
-const EVENTS: usize = 1_024;
 /// Streams that are over and still remembered, newest first.
 const PAST: usize = 1_000;
 /// Viewers of one stream that are told apart; those beyond count as new each time.
@@ -59,9 +57,13 @@ pub struct Registry {
 
 impl Registry {
     /// The handle and the actor.
-    pub fn new(settings: Settings, detect: detect::Service, metrics: Metrics) -> (Manager, Self) {
+    pub fn new(
+        settings: Settings,
+        detect: detect::Service,
+        metrics: Metrics,
+        events: broadcast::Sender<Event>,
+    ) -> (Manager, Self) {
         let (commands_in, commands) = mpsc::channel(COMMANDS);
-        let (events, _) = broadcast::channel(EVENTS);
         let manager = Manager::new(commands_in, events.clone());
         let registry = Self {
             settings: Arc::new(settings),
