@@ -54,8 +54,9 @@ impl App {
             tracing::warn!("{warning}");
         }
         let address = config.http.listen;
-        let listener =
-            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}"))?;
         let credentials = credentials(&config.livekit);
         check_livekit(&credentials).await?;
 
@@ -66,7 +67,10 @@ impl App {
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let problems = config.rules.check(&detect.classes());
         if !problems.is_empty() {
-            bail!("the rules of the configuration make no sense:\n  rules.{}", problems.join("\n  rules."));
+            bail!(
+                "the rules of the configuration make no sense:\n  rules.{}",
+                problems.join("\n  rules.")
+            );
         }
 
         let settings = Settings {
@@ -157,7 +161,8 @@ async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {
     match livekit::check(credentials).await {
         Ok(took) => tracing::info!(?took, "livekit answers"),
         Err(error @ CheckError::WrongKey) => {
-            return Err(error).context("livekit.api_key and livekit.api_secret must be a pair of its keys");
+            return Err(error)
+                .context("livekit.api_key and livekit.api_secret must be a pair of its keys");
         }
         Err(error) => tracing::error!(%error, "not ready until livekit answers"),
     }
@@ -211,7 +216,12 @@ fn changed(event: detect::Event, metrics: &Metrics, events: &broadcast::Sender<E
             let open = health == Health::Open;
             metrics.set_detector_up(&detector, false);
             metrics.set_breaker(&detector, if open { Breaker::Open } else { Breaker::Closed });
-            tracing::warn!(detector, ?health, reason, "detector degraded: unseen frames are covered");
+            tracing::warn!(
+                detector,
+                ?health,
+                reason,
+                "detector degraded: unseen frames are covered"
+            );
             Event::Degraded { detector, reason }
         }
         detect::Event::Recovered { detector } => {

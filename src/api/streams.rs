@@ -71,8 +71,12 @@ pub(super) async fn start(
     };
     let token = sign(&state, &grant)?;
     ask.rules.mode = ask.mode.or(ask.rules.mode);
-    let start =
-        session::Start { room: ask.room_name, participant: ask.participant_name, rules: ask.rules };
+    let start = session::Start {
+        room: ask.room_name,
+        participant: ask.participant_name,
+        rules: ask.rules,
+        origin: session::Origin::Operator,
+    };
     let summary = state.manager().start(start).await?;
     tracing::info!(
         stream_id = %summary.stream_id, room = summary.room_name, by = caller.sub, "stream started"

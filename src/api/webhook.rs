@@ -16,7 +16,7 @@ use super::error::Problem;
 use super::extract::raw;
 use crate::censor::Document;
 use crate::config::Livekit;
-use crate::session::{Start, StartError, Target};
+use crate::session::{Origin, Start, StartError, Target};
 
 /// Checks that LiveKit signed what it sends.
 pub(super) fn receiver(livekit: &Livekit) -> WebhookReceiver {
@@ -70,7 +70,8 @@ async fn apply(state: &State, id: &str, effect: Effect) -> Result<StatusCode, Pr
             state.manager().end(Target::Room(room)).await;
         }
         Effect::Start { room, identity } => {
-            let start = Start { room, participant: Some(identity), rules: Document::default() };
+            let (participant, rules) = (Some(identity), Document::default());
+            let start = Start { room, participant, rules, origin: Origin::Webhook };
             match state.manager().start(start).await {
                 Ok(_) | Err(StartError::AlreadyLive { .. }) => {}
                 Err(error) => {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::livekit::Outgoing;
 use super::Timeline;
+use crate::livekit::Outgoing;
 use crate::media::clock::ReleaseClock;
 use crate::media::{AudioFrame, Source};
 
@@ -28,6 +28,11 @@ impl Lane {
     pub(crate) fn new(source: Source, delay: Duration, timeline: Timeline) -> Self {
         let clock = ReleaseClock::new(OPUS_CLOCK, delay);
         Self { source, clock, timeline, silence: Arc::from(SILENCE) }
+    }
+
+    /// A new delay, reached gradually.
+    pub(crate) fn set_delay(&mut self, delay: Duration) {
+        self.clock.set_delay(delay);
     }
 
     /// What is sent for a packet: itself, or silence while the sound is muted.

@@ -225,7 +225,12 @@ impl Guard {
 
     /// Takes what detection says of a frame that was asked for. Answers for frames already
     /// released, or never asked for, change nothing.
-    pub(crate) fn answer(&mut self, index: u64, result: Result<Vec<Finding>, Failure>, now: Instant) {
+    pub(crate) fn answer(
+        &mut self,
+        index: u64,
+        result: Result<Vec<Finding>, Failure>,
+        now: Instant,
+    ) {
         let Some(held) = self.held_mut(index) else { return };
         let Sight::Asked(since) = held.sight else { return };
         match result {
@@ -285,8 +290,7 @@ impl Guard {
         if since >= self.config.max_gap.as_secs_f64() * 0.8 {
             return Some(Need::Required);
         }
-        let outstanding =
-            self.held.iter().filter(|h| matches!(h.sight, Sight::Asked(_))).count();
+        let outstanding = self.held.iter().filter(|h| matches!(h.sight, Sight::Asked(_))).count();
         let due = frame.moving && since >= self.pace.interval().as_secs_f64();
         (due && outstanding < WINDOW).then_some(Need::Optional)
     }
@@ -388,8 +392,7 @@ impl Guard {
 
     /// Takes the oldest frame out with its verdict.
     fn release(&mut self) -> Step {
-        let verdict =
-            if self.covering { Verdict::Covered(Reason::Operator) } else { self.judge() };
+        let verdict = if self.covering { Verdict::Covered(Reason::Operator) } else { self.judge() };
         let Some(Held { frame, sight }) = self.held.pop_front() else { return Step::Wait(None) };
         if frame.cut {
             self.shot = None;
@@ -407,7 +410,8 @@ impl Guard {
     /// The verdict on the oldest frame.
     fn judge(&self) -> Verdict {
         let Some(first) = self.held.front() else { return Verdict::Covered(Reason::Late) };
-        let shot_len = self.held.iter().skip(1).position(|h| h.frame.cut).map_or(self.held.len(), |i| i + 1);
+        let shot_len =
+            self.held.iter().skip(1).position(|h| h.frame.cut).map_or(self.held.len(), |i| i + 1);
         let Some(next) = self.held.range(..shot_len).position(Held::is_seen) else {
             return self.unverified(shot_len);
         };

@@ -172,9 +172,12 @@ impl Pipeline {
     }
 
     /// New rules, effective on every frame not yet released.
-    #[expect(dead_code, reason = "routes that change rules come with the rules store")]
     pub(crate) fn set_policy(&self, policy: Arc<Policy>) {
-        *self.controls.policy.lock().unwrap_or_else(|e| e.into_inner()) = policy;
+        let mut current = self.controls.policy.lock().unwrap_or_else(|e| e.into_inner());
+        if *current == policy {
+            return;
+        }
+        *current = policy;
         self.controls.version.fetch_add(1, Relaxed);
     }
 

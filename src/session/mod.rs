@@ -159,6 +159,16 @@ pub struct Viewers {
     pub total: u32,
 }
 
+/// Who started a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Somebody asked for it.
+    Operator,
+    /// A broadcaster's track appeared (config `livekit.autostart`). An operator may still start
+    /// it: then it becomes theirs.
+    Webhook,
+}
+
 /// What to start. Names are already validated.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -168,6 +178,8 @@ pub struct Start {
     pub participant: Option<String>,
     /// The stream's own rules, over the global ones.
     pub rules: Document,
+    /// Who asks.
+    pub origin: Origin,
 }
 
 /// Why a stream was not started.

@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::status::Status;
-use super::stream::{Cover, Stream};
+use super::stream::{Control, Stream};
 use super::{Event, Settings, Spec, StartError};
 use crate::censor::Policy;
 use crate::detect;
@@ -31,7 +31,7 @@ pub(super) struct Opening {
     pub events: broadcast::Sender<Event>,
     pub status: Arc<Status>,
     pub figures: Arc<Figures>,
-    pub covering: mpsc::Receiver<Cover>,
+    pub controls: mpsc::Receiver<Control>,
 }
 
 /// A stream in both rooms.
@@ -98,9 +98,9 @@ impl Opening {
             metrics: self.metrics,
             figures: self.figures,
         };
-        let (spec, policy, covering) = (self.spec, self.policy, self.covering);
+        let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =
-            Stream { spec, policy, links, status: self.status, incoming, downstream, covering };
+            Stream { spec, policy, links, status: self.status, incoming, downstream, controls };
         Ok(Opened { stream, rooms })
     }
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::open::{self, Opened};
 use super::status::Status;
-use super::stream::{Cover, End};
+use super::stream::{Control, End};
 use super::{
-    Command, Event, Manager, Settings, Start, StartError, State, Statistics, Summary, Target,
-    Viewers,
+    Command, Event, Manager, Origin, Settings, Start, StartError, State, Statistics, Summary,
+    Target, Viewers,
 };
+use crate::censor::Policy;
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::pipeline::Figures;
@@ -24,6 +25,8 @@ use crate::telemetry::Metrics;
 
 /// Requests that may wait for the actor; when full, callers wait.
 const COMMANDS: usize = 64;
+/// Changes to one stream that may wait for it; further ones are refused.
+const CONTROLS: usize = 16;
 /// Streams that are over and still remembered, newest first.
 const PAST: usize = 1_000;
 /// Viewers of one stream that are told apart; those beyond count as new each time.
@@ -39,7 +42,10 @@ struct Entry {
     viewers: Viewers,
     watching: HashSet<String>,
     stop: CancellationToken,
-    cover: mpsc::Sender<Cover>,
+    controls: mpsc::Sender<Control>,
+    origin: Origin,
+    /// Whether both rooms were joined; `None` while that is not known.
+    opened: watch::Receiver<Option<Result<(), StartError>>>,
     waiting_for_end: Vec<oneshot::Sender<Option<Summary>>>,
 }
 
@@ -53,6 +59,8 @@ pub struct Registry {
     live: Vec<Entry>,
     past: VecDeque<Summary>,
     tasks: JoinSet<(Uuid, Option<End>)>,
+    /// Operators who wait until a stream that started by itself is in its rooms.
+    claims: JoinSet<()>,
 }
 
 impl Registry {
@@ -74,6 +82,7 @@ impl Registry {
             live: Vec::new(),
             past: VecDeque::new(),
             tasks: JoinSet::new(),
+            claims: JoinSet::new(),
         };
         (manager, registry)
     }
@@ -93,6 +102,7 @@ impl Registry {
                     self.stop_all();
                 }
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
+                Some(_) = self.claims.join_next() => {}
                 command = self.commands.recv() => match command {
                     Some(Command::Close(reply)) => {
                         closing.push(reply);
@@ -148,18 +158,24 @@ impl Registry {
     }
 
     fn start(&mut self, start: Start, reply: oneshot::Sender<Result<Summary, StartError>>) {
-        if let Some(entry) = self.live.iter().find(|e| e.room == start.room) {
-            let (room, stream) = (start.room, entry.id);
-            let _ = reply.send(Err(StartError::AlreadyLive { room, stream }));
-            return;
-        }
         let problems = start.rules.check(&self.detect.classes());
         if !problems.is_empty() {
             let _ = reply.send(Err(StartError::Rules(problems)));
             return;
         }
         let policy = Arc::new(self.settings.policy(&start.rules));
-        let (cover, covering) = mpsc::channel(8);
+        if let Some(entry) = self.live.iter_mut().find(|e| e.room == start.room) {
+            if (entry.origin, start.origin) == (Origin::Webhook, Origin::Operator) {
+                let claim = entry.claim(policy, reply);
+                self.claims.spawn(claim);
+            } else {
+                let (room, stream) = (start.room, entry.id);
+                let _ = reply.send(Err(StartError::AlreadyLive { room, stream }));
+            }
+            return;
+        }
+        let (controls_in, controls) = mpsc::channel(CONTROLS);
+        let (opened_in, opened) = watch::channel(None);
         let entry = Entry {
             id: Uuid::now_v7(),
             room: start.room,
@@ -169,7 +185,9 @@ impl Registry {
             viewers: Viewers::default(),
             watching: HashSet::new(),
             stop: CancellationToken::new(),
-            cover,
+            controls: controls_in,
+            origin: start.origin,
+            opened,
             waiting_for_end: Vec::new(),
         };
         let opening = open::Opening {
@@ -185,7 +203,7 @@ impl Registry {
             events: self.events.clone(),
             status: entry.status.clone(),
             figures: entry.figures.clone(),
-            covering,
+            controls,
         };
         let (id, stop, events) = (entry.id, entry.stop.clone(), self.events.clone());
         let mut summary = entry.summary();
@@ -198,6 +216,7 @@ impl Registry {
                     (summary.state, summary.problems) = status.read();
                     tracing::info!(stream_id = %id, room = room_name, "stream started");
                     let _ = events.send(Event::Started { stream_id: id, room_name });
+                    opened_in.send_replace(Some(Ok(())));
                     let _ = reply.send(Ok(summary));
                     let end = stream.run(stop).await;
                     rooms.leave().await;
@@ -205,6 +224,7 @@ impl Registry {
                 }
                 Err(error) => {
                     tracing::warn!(stream_id = %id, room = summary.room_name, %error, "stream not started");
+                    opened_in.send_replace(Some(Err(error.clone())));
                     let _ = reply.send(Err(error));
                     (id, None)
                 }
@@ -268,21 +288,15 @@ impl Registry {
     /// A task that panicked cannot say which stream it was: its control channel is closed.
     fn bury_the_dead(&mut self) {
         let dead: Vec<Uuid> =
-            self.live.iter().filter(|e| e.cover.is_closed()).map(|e| e.id).collect();
+            self.live.iter().filter(|e| e.controls.is_closed()).map(|e| e.id).collect();
         for id in dead {
             self.ended(Ok((id, Some(End::Lost("the stream's task died; see the log".into())))));
         }
     }
 
-    fn cover(
-        &self,
-        stream: Uuid,
-        on: bool,
-        mute: bool,
-        reason: Option<&str>,
-    ) -> Option<Summary> {
+    fn cover(&self, stream: Uuid, on: bool, mute: bool, reason: Option<&str>) -> Option<Summary> {
         let entry = self.live.iter().find(|e| e.id == stream)?;
-        entry.cover.try_send(Cover { on, mute }).ok()?;
+        entry.controls.try_send(Control::Cover { on, mute }).ok()?;
         entry.status.covering(on);
         tracing::info!(stream_id = %stream, room = entry.room, on, mute, reason, "dump button");
         Some(entry.summary())
@@ -310,6 +324,25 @@ impl Registry {
 }
 
 impl Entry {
+    /// An operator starts a stream that a webhook has started already: it becomes theirs, with
+    /// their rules. The answer comes when it is in both rooms.
+    fn claim(
+        &mut self,
+        policy: Arc<Policy>,
+        reply: oneshot::Sender<Result<Summary, StartError>>,
+    ) -> impl Future<Output = ()> + use<> {
+        self.origin = Origin::Operator;
+        let accepted = self.controls.try_send(Control::Rules(policy)).is_ok();
+        let (mut opened, summary) = (self.opened.clone(), self.summary());
+        async move {
+            let joined = match opened.wait_for(Option::is_some).await {
+                Ok(joined) if accepted => joined.clone().unwrap_or(Err(StartError::Closed)),
+                _ => Err(StartError::Closed),
+            };
+            let _ = reply.send(joined.map(|()| summary));
+        }
+    }
+
     fn summary(&self) -> Summary {
         let (state, problems) = self.status.read();
         let lasted = Timestamp::now().duration_since(self.started_at);

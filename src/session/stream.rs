@@ -63,14 +63,16 @@ pub(super) struct Stream {
     pub status: Arc<Status>,
     pub incoming: mpsc::Receiver<Incoming>,
     pub downstream: mpsc::Receiver<Downstream>,
-    pub covering: mpsc::Receiver<Cover>,
+    pub controls: mpsc::Receiver<Control>,
 }
 
-/// The dump button's new position.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cover {
-    pub on: bool,
-    pub mute: bool,
+/// What an operator changes on a running stream.
+#[derive(Clone, Debug)]
+pub(super) enum Control {
+    /// The dump button's new position, and whether it mutes too.
+    Cover { on: bool, mute: bool },
+    /// New rules.
+    Rules(Arc<Policy>),
 }
 
 /// Why a stream ended by itself.
@@ -86,7 +88,7 @@ struct Run {
     stream: Stream,
     slots: BTreeMap<Source, Slot>,
     waiting: Vec<Track>,
-    /// Stopped by the operator; sound too when `muted`.
+    /// Covered by the operator; the sound too when `muted`.
     covering: bool,
     muted: bool,
     /// Reasons of refused tracks, by sid.
@@ -117,8 +119,8 @@ impl Run {
             let end = tokio::select! {
                 biased;
                 () = stop.cancelled() => Some(End::Stopped),
-                Some(cover) = self.stream.covering.recv() => {
-                    self.cover(cover);
+                Some(control) = self.stream.controls.recv() => {
+                    self.control(control);
                     None
                 }
                 event = self.stream.downstream.recv() => match event {
@@ -140,12 +142,22 @@ impl Run {
         }
     }
 
-    fn cover(&mut self, cover: Cover) {
-        self.covering = cover.on;
-        self.muted = cover.on && cover.mute;
-        for slot in self.slots.values() {
-            if let Some(Lane::Video(pipeline)) = &slot.lane {
-                pipeline.cover(cover.on);
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Cover { on, mute } => {
+                self.covering = on;
+                self.muted = on && mute;
+            }
+            Control::Rules(policy) => self.stream.policy = policy,
+        }
+        for slot in self.slots.values_mut() {
+            match &mut slot.lane {
+                Some(Lane::Video(pipeline)) => {
+                    pipeline.cover(self.covering);
+                    pipeline.set_policy(self.stream.policy.clone());
+                }
+                Some(Lane::Audio(lane)) => lane.set_delay(self.stream.policy.delay),
+                None => {}
             }
         }
     }
@@ -280,8 +292,7 @@ impl Run {
     fn audio(&mut self, sid: &str, frame: &AudioFrame) {
         let muted = self.muted;
         let held = |slot: &&mut Slot| slot.track.as_deref() == Some(sid);
-        if let Some(Slot { lane: Some(Lane::Audio(lane)), .. }) =
-            self.slots.values_mut().find(held)
+        if let Some(Slot { lane: Some(Lane::Audio(lane)), .. }) = self.slots.values_mut().find(held)
         {
             let packet = lane.pass(frame, muted);
             self.send(packet);
@@ -328,7 +339,11 @@ impl Run {
         let dead: Vec<Source> =
             self.slots.iter().filter(|(_, s)| dead(s)).map(|(source, _)| *source).collect();
         for source in dead {
-            tracing::error!(room = self.stream.spec.room, ?source, "a media thread died; starting anew");
+            tracing::error!(
+                room = self.stream.spec.room,
+                ?source,
+                "a media thread died; starting anew"
+            );
             let Some(mut slot) = self.slots.remove(&source) else { continue };
             retire(slot.lane.take());
             if let Some(sid) = slot.track.clone() {
