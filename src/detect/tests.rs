@@ -266,6 +266,46 @@ fn a_stop_answers_everything_and_names_who_does_not_end() {
     assert!(service.stop(Instant::now() + PATIENCE).is_empty());
 }
 
+/// Many callers, a model that fails and panics, a queue that overflows, a stop in the middle.
+#[test]
+fn everyone_is_answered_exactly_once_whatever_happens() {
+    let act = |n| match n % 17 {
+        0 if n % 170 == 0 => Act::Panic,
+        3 | 11 => Act::Fail,
+        _ => Act::Find,
+    };
+    let model = Script::new("faces", (0..4000).map(act));
+    let config = Config { workers: 4, queue: 16, ..config() };
+    let (service, _events) = start(&config, &model);
+    let (answers, answered) = channel();
+    let callers: Vec<_> = (0..4u64)
+        .map(|stream| {
+            let (service, answers) = (service.clone(), answers.clone());
+            std::thread::spawn(move || {
+                for turn in 0..500u64 {
+                    let answers = answers.clone();
+                    let need = if turn % 3 == 0 { Need::Optional } else { Need::Required };
+                    service.submit(Request {
+                        stream,
+                        picture: Arc::new(Picture::filled(32, 32, [16, 128, 128])),
+                        deadline: Instant::now() + Duration::from_millis(turn % 50),
+                        need,
+                        reply: Box::new(move |_| answers.send(stream * 500 + turn).unwrap()),
+                    });
+                    if stream == 0 && turn == 400 {
+                        assert!(service.stop(Instant::now() + PATIENCE).is_empty());
+                    }
+                }
+            })
+        })
+        .collect();
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    drop((service, answers));
+    let mut seen: Vec<u64> = answered.iter().collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..2000).collect::<Vec<_>>());
+}
+
 #[test]
 fn the_last_handle_ends_the_threads() {
     let model = Script::new("faces", []);

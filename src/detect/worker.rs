@@ -19,6 +19,7 @@ use super::health::Event;
 use super::model::{Detector, Error, Model, Opened};
 use super::pool::{Fate, Next, State};
 use super::reply::Job;
+use crate::media::Picture;
 
 /// Told of every change of health, one at a time, from a detection thread.
 pub(super) type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
@@ -117,10 +118,8 @@ impl Pool {
         worker: u64,
         ready: Option<Ready>,
     ) -> io::Result<()> {
-        for thread in core.finished.drain(..) {
-            // It has said its last; a panic in it was reported when it happened.
-            let _ = thread.join();
-        }
+        // Not joined here: a thread that is about to end may still want the lock.
+        core.finished.retain(|thread| !thread.is_finished());
         let name = format!("detect-{worker}");
         let pool = self.clone();
         match Builder::new().name(name.clone()).spawn(move || pool.work(worker, ready)) {
@@ -246,14 +245,16 @@ impl Pool {
         Ok(detector)
     }
 
-    fn wait_for_work(&self, worker: u64) -> Option<Vec<Arc<crate::media::Picture>>> {
+    fn wait_for_work(&self, worker: u64) -> Option<Vec<Arc<Picture>>> {
         let mut core = self.lock();
         loop {
             let now = Instant::now();
             let next = core.state.next(worker, now);
             if let Next::Run(pictures) = next {
                 // What is left is for the next one who is idle.
-                self.work.notify_one();
+                if core.state.figures().0 > 0 {
+                    self.work.notify_one();
+                }
                 self.wake_watch(&core);
                 self.settle(core);
                 return Some(pictures);
@@ -282,15 +283,12 @@ impl Pool {
             }
             let now = Instant::now();
             core.state.expire(now);
-            for worker in core.state.give_up_stuck(now, || self.number()) {
-                let model = self.model.name();
-                tracing::warn!(model, worker, "a detector is stuck, a fresh one takes its place");
-                if let Err(error) = self.start(&mut core, worker, None) {
-                    tracing::error!(model, %error, "cannot start a detection thread");
-                }
-            }
+            let fresh = core.state.give_up_stuck(now, || self.number());
+            let started = fresh.iter().map(|&worker| self.start(&mut core, worker, None));
+            let failed: Vec<io::Error> = started.filter_map(Result::err).collect();
             if core.state.has_news() {
                 self.settle(core);
+                self.report_stuck(&fresh, &failed);
                 core = self.lock();
                 continue;
             }
@@ -302,6 +300,17 @@ impl Pool {
                 }
                 None => self.alarm.wait(core).expect("no panic under this lock"),
             };
+        }
+    }
+
+    /// Logs what was done about stuck runs; not under the lock, a log may block.
+    fn report_stuck(&self, fresh: &[u64], failed: &[io::Error]) {
+        let model = self.model.name();
+        for worker in fresh {
+            tracing::warn!(model, worker, "a detector is stuck, a fresh one takes its place");
+        }
+        for error in failed {
+            tracing::error!(model, %error, "cannot start a detection thread");
         }
     }
 
