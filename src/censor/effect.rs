@@ -16,13 +16,12 @@ const CURTAIN: [u8; 3] = [32, 128, 128];
 /// The smallest cell, in luma samples: below it a tiny region would be shown nearly as it is.
 const MIN_CELL: usize = 8;
 
-/// Cells of a pixelated region along its longer side. The shorter side of an elongated region gets
-/// fewer, down to one: a line of text is read along its length.
-const MOSAIC: usize = 4;
-
-/// Cells of a blurred region along its longer side. One cell of blur is a Gaussian of 0.58 cells:
-/// with three cells, 0.19 of the longer side.
-const SOFT: usize = 3;
+/// Cells of a pixelated or blurred region along its longer side.
+///
+/// The shorter side of an elongated region gets fewer, down to one: a line of text is read along
+/// its length. A cell of blur is a Gaussian of 0.58 cells, so 0.19 of the longer side. With four
+/// cells now and then the edges of a mosaic agreed with a face's own.
+const CELLS: usize = 3;
 
 /// Covers `regions` of the picture. Allowed regions are left as they are; one region whose action
 /// is to cover covers the whole picture.
@@ -31,17 +30,13 @@ pub fn apply(picture: &mut Picture, regions: &[Region]) {
         return cover(picture);
     }
     for patch in mask::patches(regions, picture.width(), picture.height()) {
+        let (columns, rows) = cells(&patch);
         for (index, plane) in picture.planes_mut().iter_mut().enumerate() {
             let span = span(&patch, index);
+            let (columns, rows) = (columns.min(span.width), rows.min(span.height));
             match patch.action {
-                Action::Blur => {
-                    let (columns, rows) = cells(&patch, SOFT);
-                    blur::draw(plane, &span, columns.min(span.width), rows.min(span.height));
-                }
-                Action::Pixelate => {
-                    let (columns, rows) = cells(&patch, MOSAIC);
-                    pixelate(plane, &span, columns.min(span.width), rows.min(span.height));
-                }
+                Action::Blur => blur::draw(plane, &span, columns, rows),
+                Action::Pixelate => pixelate(plane, &span, columns, rows),
                 Action::Allow | Action::Solid | Action::Cover => {
                     for y in 0..span.height {
                         span.row(plane, y).fill(CURTAIN[index]);
@@ -66,11 +61,11 @@ fn span(patch: &Patch, index: usize) -> Span {
     Span { left, top, width: half(patch.right) - left, height: half(patch.bottom) - top }
 }
 
-/// Columns and rows of the grid of a patch, the same on every plane, with `along` cells on its
+/// Columns and rows of the grid of a patch, the same on every plane, with [`CELLS`] on its
 /// longer side unless they would be wider than the shorter one.
-fn cells(patch: &Patch, along: usize) -> (usize, usize) {
+fn cells(patch: &Patch) -> (usize, usize) {
     let (width, height) = (patch.right - patch.left, patch.bottom - patch.top);
-    let cell = (width.max(height) / along).min(width.min(height)).max(MIN_CELL);
+    let cell = (width.max(height) / CELLS).min(width.min(height)).max(MIN_CELL);
     let count = |length: usize| (length / cell).max(1);
     (count(width), count(height))
 }
@@ -122,6 +117,16 @@ mod tests {
         picture
     }
 
+    /// Random samples, the same for the same seed.
+    fn noise(width: u32, height: u32, seed: u64) -> Picture {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut picture = Picture::new(width, height);
+        for plane in &mut picture.planes_mut() {
+            plane.data.iter_mut().for_each(|v| *v = rng.u8(..));
+        }
+        picture
+    }
+
     fn samples(picture: &Picture) -> Vec<Vec<u8>> {
         let plane =
             |p: &crate::media::Plane<'_>| (0..p.height).flat_map(|y| p.row(y).to_vec()).collect();
@@ -151,11 +156,11 @@ mod tests {
         ) {
             let (width, height) = size;
             let rect = Rect::new(rect.0, rect.1, rect.2, rect.3);
-            let original = texture(width, height, 1);
-            let mut censored = texture(width, height, 1);
+            let original = noise(width, height, 1);
+            let mut censored = noise(width, height, 1);
             apply(&mut censored, &[Region { rect, action }]);
             // The same inside in other surroundings.
-            let mut moved = texture(width, height, 2);
+            let mut moved = noise(width, height, 2);
             for (index, (to, from)) in moved.planes_mut().iter_mut().zip(original.planes()).enumerate() {
                 for y in 0..from.height {
                     for x in (0..from.width).filter(|&x| inside(index, (x, y), &rect)) {
@@ -182,9 +187,9 @@ mod tests {
 
     #[test]
     fn solid_and_cover_leave_nothing() {
-        let mut picture = texture(51, 33, 1);
+        let mut picture = noise(51, 33, 1);
         apply(&mut picture, &[region(0.0, 0.0, 51.0, 33.0, Action::Solid)]);
-        let mut other = texture(51, 33, 2);
+        let mut other = noise(51, 33, 2);
         apply(&mut other, &[region(10.0, 10.0, 2.0, 2.0, Action::Cover)]);
         for (index, value) in CURTAIN.into_iter().enumerate() {
             assert!(samples(&picture)[index].iter().all(|&v| v == value));
@@ -194,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_stricter_action_wins_where_regions_overlap() {
-        let mut picture = texture(200, 100, 1);
+        let mut picture = noise(200, 100, 1);
         let solid = region(50.0, 20.0, 40.0, 40.0, Action::Solid);
         let pixelated = region(20.0, 0.0, 100.0, 100.0, Action::Pixelate);
         apply(&mut picture, &[solid, pixelated, region(0.0, 0.0, 60.0, 60.0, Action::Blur)]);
@@ -206,13 +211,13 @@ mod tests {
 
     #[test]
     fn a_region_is_a_function_of_a_few_rounded_numbers() {
-        let mut picture = texture(320, 320, 1);
-        apply(&mut picture, &[region(0.0, 0.0, 320.0, 320.0, Action::Pixelate)]);
+        let mut picture = noise(288, 288, 1);
+        apply(&mut picture, &[region(0.0, 0.0, 288.0, 288.0, Action::Pixelate)]);
         for plane in samples(&picture) {
-            let side = if plane.len() == 320 * 320 { 320 } else { 160 };
+            let side = if plane.len() == 288 * 288 { 288 } else { 144 };
             for (i, &value) in plane.iter().enumerate() {
                 let (x, y) = (i % side, i / side);
-                let cell = side / MOSAIC;
+                let cell = side / CELLS;
                 assert_eq!(value, plane[y / cell * cell * side + x / cell * cell]);
                 assert_eq!(value % 8, 0);
             }
@@ -221,9 +226,8 @@ mod tests {
 
     #[test]
     fn elongated_regions_are_covered_by_their_length() {
-        let cells = |right, bottom| {
-            cells(&Patch { left: 0, top: 0, right, bottom, action: Action::Blur }, SOFT)
-        };
+        let cells =
+            |right, bottom| cells(&Patch { left: 0, top: 0, right, bottom, action: Action::Blur });
         assert_eq!(cells(300, 300), (3, 3));
         assert_eq!(cells(600, 60), (10, 1));
         assert_eq!(cells(130, 50), (3, 1));

@@ -1,7 +1,7 @@
 //! What the rules cover, and how it is covered.
 //!
-//! [`apply`] is the one call of the pipeline for a frame with regions, [`cover`] the one for a
-//! frame without a verdict. Both write in place.
+//! `apply` is the one call of the pipeline for a frame with regions, `cover` the one for a frame
+//! without a verdict. Both write in place.
 
 mod blur;
 mod effect;

@@ -2,7 +2,7 @@
 //!
 //! Every object's region on n comes from where it was truly seen: the fix at or before n carried
 //! forward, the fix at or after n carried backward, and the straight line between both, together
-//! in one hull. The hull grows by how far n is from the nearest fix times how fast the object
+//! in one hull. The hull grows by how far n is from what was analysed times how fast the object
 //! moves, and by the padding. What appears at an analysed frame is covered on every frame since
 //! the analysed frame before it, and a little longer; what disappears stays covered while it
 //! coasts. Doubt makes a region larger, never smaller.
@@ -23,7 +23,8 @@ const UNKNOWN_SPEED: f32 = 3.0;
 /// guess, and a guess that has left the picture covers nothing.
 const MAX_CARRY: f32 = 2.0;
 
-/// How much of speed × distance a region grows by where fixes on both sides hold it.
+/// How much of speed × distance a region grows by, in every direction, where fixes on both sides
+/// hold it: what turned between them turned back before it was that far away.
 const BETWEEN: f32 = 0.5;
 
 /// By how much regions are larger than what was found.
@@ -41,7 +42,7 @@ impl Default for Margins {
     }
 }
 
-/// A region of one frame and why it is there.
+/// A region of one frame and the object it belongs to. An object may have more than one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
     /// Number of the track.
@@ -118,7 +119,6 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
     };
     push(place, &own);
     if let Some(kin) = first.kin
-        && first.born == first.fix.at.index
         && (kin.at.index..first.fix.at.index).contains(&n.index)
     {
         let line = interpolate(n, &kin, &first.fix);
@@ -157,10 +157,10 @@ fn between(n: Moment, a: &Fix, b: &Fix) -> Rect {
     let hull =
         line.union(&carried(&a.rect, a.speed, since)).union(&carried(&b.rect, b.speed, -until));
     let straight = speed_between(a, b);
-    let fastest = |f: fn((f32, f32)) -> f32| {
-        f(a.speed).abs().max(f(b.speed).abs()).max(f(straight).abs()) * BETWEEN
-    };
-    grow(&hull, &line, (fastest(|s| s.0), fastest(|s| s.1)), since.min(until))
+    let fastest =
+        [a.speed, b.speed, straight].map(|(x, y)| x.hypot(y)).into_iter().fold(0.0, f32::max);
+    let speed = BETWEEN * fastest;
+    grow(&hull, &line, (speed, speed), since.min(until))
 }
 
 /// The straight line from `a` to `b` at n.
@@ -334,9 +334,10 @@ mod tests {
         prop::collection::vec((1_u64..7, prop::collection::vec(rect(), 0..5)), 1..8).prop_map(
             |frames| {
                 let mut index = 0;
-                let mut place = |(gap, rects)| {
+                let mut place = |(gap, rects): (u64, Vec<Rect>)| {
                     index += gap;
-                    (index, rects)
+                    let cut = rects.iter().map(|r| r.clip(SIZE.0, SIZE.1));
+                    (index, cut.filter(|r| r.area() > 0.0).collect())
                 };
                 frames.into_iter().map(&mut place).collect()
             },
@@ -349,7 +350,7 @@ mod tests {
             let snapshots = shot(&frames);
             for (index, rects) in &frames {
                 let areas = at(*index, &snapshots);
-                for rect in rects.iter().filter(|r| r.clip(SIZE.0, SIZE.1).area() > 0.0) {
+                for rect in rects {
                     prop_assert!(holds(&areas, rect), "{rect:?} at {index}: {areas:?}");
                 }
             }

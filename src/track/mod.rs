@@ -1,9 +1,9 @@
 //! Findings of analysed frames in, regions for every frame between them out; pure.
 //!
-//! [`Tracker`] is fed the analysed frames of one shot in order and answers each with a
-//! [`Snapshot`]: what is known at that frame. [`bracket::regions`] says from the snapshots around
-//! frame n what must be covered on it. A cut or a change of size starts a new tracker; nothing is
-//! carried across. Nothing here reads a clock or does I/O.
+//! A `Tracker` is fed the analysed frames of one shot in order and answers each with a `Snapshot`:
+//! what is known at that frame. `bracket::regions` says from the snapshots around frame n what
+//! must be covered on it. A cut or a change of size starts a new tracker; nothing is carried
+//! across. Nothing here reads a clock or does I/O.
 
 mod associate;
 pub mod bracket;
