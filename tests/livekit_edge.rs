@@ -172,7 +172,9 @@ async fn taking_a_track_back_and_announcing_it_again_reuses_lines() {
     let server = Server::start().await;
     let mut watcher = Watcher::join(&server, ROOM);
     let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
-    for _ in 0..4 {
+    // Whether a stream on a line that was used before gets lost depends on its random first
+    // sequence number: each reuse is an even chance to see it.
+    for _ in 0..10 {
         broadcaster.film(VideoCodec::Vp8).await;
         watcher.started().await;
         for _ in 0..20 {
