@@ -10,6 +10,8 @@
 
 /// Control in: HTTP routes, webhooks, health, metrics.
 pub mod api;
+/// The whole, assembled in one visible order.
+pub mod app;
 /// What the rules cover, and how it is covered.
 pub mod censor;
 /// The command line.

@@ -2,11 +2,51 @@
 //!
 //! A [`Service`] owns one thread per session. Callers hand in pictures with a deadline and get
 //! exactly one [`Answer`] each, from a detector thread: findings in frame coordinates, or why not.
+//!
+//! ```text
+//! service::submit ─► batcher (a model's queue) ─► worker: pre ─► ONNX Runtime ─► post ─► reply
+//!                     ▲ breaker: refuse?             ▲ watch: late? stuck? replace
+//! ```
+//!
+//! Each model has a queue of [`Config::queue`] requests. Full: optional ones are shed first,
+//! then the last of the stream that waits with most. What is late, shed, failed, stuck or
+//! refused is answered as a [`Failure`]; nothing is answered as clean that was not looked at.
+
+mod batcher;
+#[cfg(feature = "test-hooks")]
+pub mod bench;
+mod breaker;
+mod config;
+#[cfg(feature = "cuda")]
+mod gpu;
+mod health;
+#[cfg(any(test, feature = "test-hooks"))]
+pub mod hooks;
+pub mod manifest;
+mod model;
+mod onnx;
+mod pool;
+mod post;
+mod pre;
+mod reply;
+mod resample;
+mod service;
+#[cfg(test)]
+mod tests;
+mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::media::{Picture, Rect};
+
+pub use config::Config;
+pub use health::{Counts, DetectorStatus, Event, Health};
+pub use manifest::Manifest;
+pub use model::{Detector, Error, Model, Opened};
+pub use onnx::open;
+pub use pre::Shape;
+pub use service::{Service, StartError};
 
 /// Something a detector found.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,84 @@
 //! Rooms: subscribe to a broadcaster's encoded frames, publish encoded frames to viewers.
+//!
+//! [`subscribe`] and [`publish`] each hold one connection to one room: an actor that joins, and
+//! rejoins by itself whatever happens to the network or the server, until it is stopped or told
+//! that it is not wanted. Below them `room` keeps signalling and media of one connection together
+//! and resumes it, `signal` speaks to the server, `rtc` drives WebRTC over `socket`. What can be
+//! decided without I/O is in small pure modules: `backoff`, `watchdog`, `keyframes`, `capture`,
+//! `roster`, `schedule`, `verdict`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::media::{AudioFrame, Source, VideoCodec, VideoFrame};
+
+mod backoff;
+mod capture;
+mod keyframes;
+mod outlet;
+pub mod publish;
+mod room;
+mod rooms;
+mod roster;
+mod rtc;
+mod schedule;
+mod signal;
+mod socket;
+pub mod subscribe;
+pub mod token;
+mod verdict;
+mod watchdog;
+
+pub use rooms::{CheckError, check, create_rooms, delete_processed_room};
+pub use socket::Faults;
+
+/// How to reach LiveKit and prove who we are.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Address of the server: `ws`, `wss`, `http` or `https`.
+    pub url: String,
+    /// API key.
+    pub api_key: String,
+    /// API secret; never printed.
+    pub api_secret: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("url", &self.url)
+            .field("api_key", &self.api_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The name of the room that viewers of `room` join.
+pub fn processed_room(room: &str) -> String {
+    format!("{room}-processed")
+}
+
+/// How an actor of this module ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was asked to stop, or nobody listens to it any more; it left the room.
+    Cancelled,
+    /// It gave up for good. The reason is for a person, and was sent as [`Link::Failed`].
+    Failed(String),
+}
+
+/// Why a track cannot be processed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Reason {
+    /// The frames cannot be read by anyone but the participants.
+    #[error("the track is end-to-end encrypted")]
+    Encrypted,
+    /// No decoder for it.
+    #[error("the codec {0} is not supported")]
+    Codec(String),
+    /// The server found no codec that both sides speak.
+    #[error("the server cannot deliver the track in a codec that can be decoded")]
+    Undeliverable,
+}
 
 /// The state of one connection to one room.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,17 @@
-//! Pictures, encoded frames and time: the types every other module speaks in.
+//! Pictures, encoded frames and time: the types every other module speaks in, and the codecs.
 
+pub mod bitstream;
 pub mod clock;
+pub mod decode;
+pub mod encode;
 pub(crate) mod ffmpeg;
 mod frame;
 mod picture;
 mod rect;
+#[cfg(test)]
+mod tests;
+pub mod thumb;
 
 pub use frame::{AudioFrame, Kind, Source, VideoCodec, VideoFrame};
-pub use picture::{Picture, Plane, PlaneMut};
+pub use picture::{Colour, Picture, Plane, PlaneMut};
 pub use rect::Rect;

@@ -1,7 +1,10 @@
 //! A decoded picture: three 8-bit planes, 4:2:0, shared without copying.
 
+use ffmpeg_next::color;
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
+
+use super::ffmpeg;
 
 /// A read-only view of one plane.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +46,31 @@ impl PlaneMut<'_> {
     }
 }
 
+/// What the sample values of a picture mean, as its source declared it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour {
+    /// Whether luma uses 0 to 255 instead of 16 to 235.
+    pub full_range: bool,
+    pub(super) matrix: color::Space,
+    pub(super) primaries: color::Primaries,
+    pub(super) transfer: color::TransferCharacteristic,
+}
+
+impl Default for Colour {
+    /// Limited range, the rest left to the viewer: what browsers send.
+    fn default() -> Self {
+        Self {
+            full_range: false,
+            matrix: color::Space::Unspecified,
+            primaries: color::Primaries::Unspecified,
+            transfer: color::TransferCharacteristic::Unspecified,
+        }
+    }
+}
+
 /// A YUV 4:2:0 picture (I420): full-size luma, two chroma planes of half the size (rounded up).
 ///
-/// The samples live in a buffer of FFmpeg's pools; wrap it in an `Arc` to share it.
+/// The samples live in a buffer of FFmpeg's; wrap the picture in an `Arc` to share it.
 pub struct Picture {
     frame: Video,
 }
@@ -57,28 +82,47 @@ impl std::fmt::Debug for Picture {
 }
 
 impl Picture {
-    /// A picture of undefined content. Write every plane before showing it to anyone.
+    /// A black picture. Panics when memory is out or a side is zero.
     pub fn new(width: u32, height: u32) -> Self {
-        Self { frame: Video::new(Pixel::YUV420P, width, height) }
+        Self::filled(width, height, [16, 128, 128])
     }
 
-    /// A picture of one colour.
+    /// A picture of one colour. Panics when memory is out or a side is zero.
     pub fn filled(width: u32, height: u32, yuv: [u8; 3]) -> Self {
-        let mut picture = Self::new(width, height);
+        let mut picture = Self { frame: Video::new(Pixel::YUV420P, width, height) };
         for (plane, value) in picture.planes_mut().iter_mut().zip(yuv) {
             plane.data.fill(value);
         }
         picture
     }
 
-    /// Takes a decoded frame. `None` when it is not planar 8-bit 4:2:0.
-    pub(crate) fn from_ffmpeg(frame: Video) -> Option<Self> {
-        matches!(frame.format(), Pixel::YUV420P | Pixel::YUVJ420P).then_some(Self { frame })
+    /// A copy to write on: same samples, same colour.
+    pub fn copy_of(other: &Self) -> Self {
+        let frame = Video::new(Pixel::YUV420P, other.width(), other.height());
+        let mut picture = Self { frame };
+        ffmpeg::copy_colour(&other.frame, &mut picture.frame);
+        picture.copy_from(other);
+        picture
+    }
+
+    /// Takes a decoded frame, without what travelled beside its samples. `None` when it is not
+    /// planar 8-bit 4:2:0, or when memory is out.
+    pub(crate) fn from_ffmpeg(mut frame: Video) -> Option<Self> {
+        ffmpeg::drop_side_data(&mut frame);
+        match frame.format() {
+            Pixel::YUV420P => {}
+            Pixel::YUVJ420P => {
+                frame.set_format(Pixel::YUV420P);
+                frame.set_color_range(color::Range::JPEG);
+            }
+            _ => return None,
+        }
+        ffmpeg::is_whole(&frame).then_some(Self { frame })
     }
 
     /// The frame behind the picture, for an encoder.
-    pub(crate) fn as_ffmpeg_mut(&mut self) -> &mut Video {
-        &mut self.frame
+    pub(super) fn as_ffmpeg(&self) -> &Video {
+        &self.frame
     }
 
     /// Width in luma samples.
@@ -91,32 +135,42 @@ impl Picture {
         self.frame.height()
     }
 
+    /// What the sample values mean.
+    pub fn colour(&self) -> Colour {
+        Colour {
+            full_range: self.frame.color_range() == color::Range::JPEG,
+            // RGB was converted on the way in.
+            matrix: match self.frame.color_space() {
+                color::Space::RGB => color::Space::Unspecified,
+                matrix => matrix,
+            },
+            primaries: self.frame.color_primaries(),
+            transfer: self.frame.color_transfer_characteristic(),
+        }
+    }
+
     /// The planes Y, U, V.
     pub fn planes(&self) -> [Plane<'_>; 3] {
-        std::array::from_fn(|i| {
-            let (width, height) = self.plane_size(i);
-            Plane { data: self.frame.data(i), stride: self.frame.stride(i), width, height }
-        })
+        std::array::from_fn(|index| ffmpeg::plane(&self.frame, index))
     }
 
-    /// The planes Y, U, V, writable.
+    /// The planes Y, U, V, writable. A decoded picture, whose samples the decoder still refers
+    /// to, is copied first: prefer [`Picture::copy_of`] and [`Picture::copy_from`] there.
     pub fn planes_mut(&mut self) -> [PlaneMut<'_>; 3] {
-        let sizes: [_; 3] = std::array::from_fn(|i| (self.plane_size(i), self.frame.stride(i)));
-        crate::media::ffmpeg::planes_mut(&mut self.frame, sizes)
+        ffmpeg::planes_mut(&mut self.frame)
     }
 
-    /// Copies the samples of a picture of the same size.
+    /// Copies the samples of a picture of the same size. Panics when the sizes differ.
     pub fn copy_from(&mut self, other: &Self) {
-        debug_assert_eq!((self.width(), self.height()), (other.width(), other.height()));
+        assert_eq!((self.width(), self.height()), (other.width(), other.height()));
         for (to, from) in self.planes_mut().iter_mut().zip(other.planes()) {
+            if to.stride == from.stride {
+                to.data.copy_from_slice(from.data);
+                continue;
+            }
             for y in 0..from.height {
                 to.row_mut(y).copy_from_slice(from.row(y));
             }
         }
-    }
-
-    fn plane_size(&self, index: usize) -> (usize, usize) {
-        let (w, h) = (self.width() as usize, self.height() as usize);
-        if index == 0 { (w, h) } else { (w.div_ceil(2), h.div_ceil(2)) }
     }
 }

@@ -1,1 +1,199 @@
 //! The way of a frame.
+//!
+//! ```text
+//! livekit::subscribe ─► decode ──────────► release ───────────────────────► livekit::publish
+//!                       (thread)           (thread)
+//!                       decode, thumbnail  guard: analyse? release? as what?   waits until `due`
+//!                       gate: cut? motion? censor on YUV planes, encode
+//!                                            │            ▲
+//!                                            ▼            │ answers
+//!                                          detect (threads shared by all streams)
+//! ```
+//!
+//! One [`Pipeline`] carries one video track. Two threads a track: the first decodes every frame
+//! as it comes, the second asks, decides, covers and encodes. Neither waits for a detector.
+//! Sound goes its own short way: [`audio::Lane`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::censor::Policy;
+use crate::livekit::{Outgoing, UpstreamCommand};
+use crate::media::clock::{self, Rebase};
+use crate::media::{Source, VideoFrame};
+use crate::runtime::{Joined, Thread};
+use crate::session::Event;
+use crate::telemetry::{Metrics, RoomMetrics};
+
+pub(crate) mod audio;
+mod decode;
+pub(crate) mod figures;
+mod gate;
+mod guard;
+mod output;
+mod pace;
+mod release;
+
+pub(crate) use figures::Figures;
+
+/// Encoded frames that may wait for the decoder: two seconds at 30 a second. When full, the new
+/// frame is dropped and the source asked for a keyframe: a decoder that far behind is stuck.
+const DECODE_QUEUE: usize = 64;
+/// Decoded frames and answers that may wait for the release thread. When full, an answer is
+/// dropped (its frame is covered) and the decoder waits.
+const RELEASE_QUEUE: usize = 256;
+
+/// What a pipeline is made for.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    /// Names the stream to detection and in events.
+    pub stream: uuid::Uuid,
+    /// The raw room.
+    pub room: String,
+    /// The output track.
+    pub source: Source,
+    /// The input track's sid, for keyframe requests.
+    pub track: String,
+    /// The longest time between two analysed frames.
+    pub max_gap: Duration,
+}
+
+/// The RTP timeline of one output track, which outlives the sources that feed it.
+pub(crate) type Timeline = Arc<std::sync::Mutex<Rebase>>;
+
+/// Everything a pipeline talks to.
+#[derive(Clone)]
+pub(crate) struct Links {
+    /// Looks at frames.
+    pub detect: crate::detect::Service,
+    /// The processed room.
+    pub outgoing: mpsc::Sender<Outgoing>,
+    /// The raw room.
+    pub upstream: mpsc::Sender<UpstreamCommand>,
+    /// What operators see as it happens.
+    pub events: tokio::sync::broadcast::Sender<Event>,
+    /// Metrics of all streams.
+    pub metrics: Metrics,
+    /// The room's own.
+    pub room: RoomMetrics,
+    /// The stream's figures.
+    pub figures: Arc<Figures>,
+}
+
+/// What both threads read and anyone may change.
+#[derive(Debug)]
+pub(crate) struct Controls {
+    policy: std::sync::Mutex<Arc<Policy>>,
+    /// Bumped with each new policy, so that threads look only when there is one.
+    version: AtomicU64,
+    covering: AtomicBool,
+    keyframe: AtomicBool,
+}
+
+impl Controls {
+    /// Controls with the button released.
+    pub(crate) fn new(policy: Arc<Policy>) -> Self {
+        Self {
+            policy: std::sync::Mutex::new(policy),
+            version: AtomicU64::new(0),
+            covering: AtomicBool::new(false),
+            keyframe: AtomicBool::new(false),
+        }
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+}
+
+/// A running pipeline for one video track. Dropping it stops both threads.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    frames: SyncSender<VideoFrame>,
+    wake: SyncSender<release::Input>,
+    controls: Arc<Controls>,
+    upstream: mpsc::Sender<UpstreamCommand>,
+    figures: Arc<Figures>,
+    track: String,
+    /// A frame was dropped: the next one does not follow the one before it.
+    gap: bool,
+    threads: Vec<Thread<()>>,
+}
+
+impl Pipeline {
+    /// Starts the two threads. `timeline` keeps the output's RTP time continuous.
+    pub(crate) fn start(
+        spec: Spec,
+        links: Links,
+        policy: Arc<Policy>,
+        timeline: Timeline,
+    ) -> std::io::Result<Self> {
+        let (frames, frames_in) = sync_channel(DECODE_QUEUE);
+        let (wake, inputs): (_, Receiver<release::Input>) = sync_channel(RELEASE_QUEUE);
+        let controls = Arc::new(Controls::new(policy));
+        let (upstream, figures) = (links.upstream.clone(), links.figures.clone());
+        let track = spec.track.clone();
+        let decoder = decode::Stage::new(&spec, &links, controls.clone(), wake.clone());
+        let releaser = release::Stage::new(spec, links, controls.clone(), timeline, wake.clone());
+        let threads = vec![
+            Thread::spawn("decode", move || decoder.run(&frames_in))?,
+            Thread::spawn("release", move || releaser.run(&inputs))?,
+        ];
+        Ok(Self { frames, wake, controls, upstream, figures, track, gap: false, threads })
+    }
+
+    /// Hands a frame to the decoder. Never waits: see [`DECODE_QUEUE`].
+    pub(crate) fn push(&mut self, mut frame: VideoFrame) {
+        frame.contiguous &= !self.gap;
+        match self.frames.try_send(frame) {
+            Ok(()) => self.gap = false,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.gap = true;
+                self.figures.received.fetch_add(1, Relaxed);
+                self.figures.dropped.fetch_add(1, Relaxed);
+                let track = self.track.clone();
+                let _ = self.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
+            }
+        }
+    }
+
+    /// The next released frame shall be a keyframe.
+    pub(crate) fn keyframe(&self) {
+        self.controls.keyframe.store(true, Relaxed);
+    }
+
+    /// The dump button.
+    pub(crate) fn cover(&self, on: bool) {
+        self.controls.covering.store(on, Relaxed);
+    }
+
+    /// New rules, effective on every frame not yet released.
+    #[expect(dead_code, reason = "routes that change rules come with the rules store")]
+    pub(crate) fn set_policy(&self, policy: Arc<Policy>) {
+        *self.controls.policy.lock().unwrap_or_else(|e| e.into_inner()) = policy;
+        self.controls.version.fetch_add(1, Relaxed);
+    }
+
+    /// Whether both threads still run.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.threads.iter().all(|t| !t.is_finished())
+    }
+
+    /// Stops: what is held is not shown any more. Blocks until both threads are gone or the
+    /// deadline has passed; returns the names of those still running.
+    pub(crate) fn stop(self, deadline: Duration) -> Vec<String> {
+        let _ = self.wake.try_send(release::Input::Stop);
+        drop(self.frames);
+        drop(self.wake);
+        let until = clock::now() + deadline;
+        let stuck = |thread: Thread<()>| match thread.join_until(until) {
+            Joined::Running(thread) => Some(thread.name().to_owned()),
+            Joined::Finished(()) | Joined::Panicked(_) => None,
+        };
+        self.threads.into_iter().filter_map(stuck).collect()
+    }
+}

@@ -3,13 +3,54 @@
 //! [`Manager`] is the handle that the API holds; the actor behind it owns the sessions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::censor::Document;
+use crate::censor::{Document, Policy};
+use crate::livekit::Credentials;
+
+mod open;
+mod registry;
+mod status;
+mod stream;
+
+pub use registry::Registry;
+
+/// What holds for every stream of this process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// LiveKit, and the keys to it.
+    pub credentials: Credentials,
+    /// The longest time between two analysed frames (1 / PROCESSING_FPS).
+    pub max_gap: Duration,
+    /// The rules underneath every stream's own.
+    pub rules: Document,
+    /// Off: nothing is covered, whatever the rules say.
+    pub enabled: bool,
+}
+
+impl Settings {
+    /// What holds for a stream with rules of its own.
+    fn policy(&self, own: &Document) -> Policy {
+        let mut policy = own.over(&self.rules).resolve();
+        if !self.enabled {
+            policy.classes.clear();
+        }
+        policy
+    }
+}
+
+/// What a running stream is.
+#[derive(Clone, Debug)]
+struct Spec {
+    id: Uuid,
+    room: String,
+    max_gap: Duration,
+}
 
 /// Where a stream stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

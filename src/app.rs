@@ -1,0 +1,303 @@
+//! Assembles the server in one visible order, runs it, and takes it down again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{
+    self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, LivekitHealth,
+    Parts,
+};
+use crate::config::{self, Config};
+use crate::detect::{self, Health, Manifest, Service};
+use crate::livekit::{self, CheckError, Credentials};
+use crate::media::clock;
+use crate::runtime::{Exit, Signals, Supervisor};
+use crate::session::{self, Event, Manager, Registry, Settings, State};
+use crate::telemetry::{Breaker, Metrics};
+
+/// Events that a slow reader may be behind before it loses the oldest.
+const EVENTS: usize = 1_024;
+/// How often gauges that nobody pushes are read.
+const GAUGES: Duration = Duration::from_secs(1);
+
+/// A server that is ready to run: port bound, models warm, rules checked.
+pub struct App {
+    config: Arc<Config>,
+    listener: TcpListener,
+    detect: Service,
+    metrics: Metrics,
+    registry: Registry,
+    feed: FeedActor,
+    router: axum::Router,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Binds the port, checks LiveKit's keys, opens and warms up the models, checks the rules.
+    ///
+    /// A LiveKit that does not answer is no error: it may start after us. Until it does, the
+    /// server is not ready, says why in `/health`, and refuses to start streams.
+    ///
+    /// # Errors
+    ///
+    /// Whatever an operator must mend first, in words.
+    pub async fn assemble(config: Config) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let address = config.http.listen;
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        let credentials = credentials(&config.livekit);
+        check_livekit(&credentials).await?;
+
+        let mut names = prometheus_client::registry::Registry::default();
+        let metrics = Metrics::new(&mut names);
+        metrics.set_censorship(config.censorship.enabled);
+        let (events, _) = broadcast::channel(EVENTS);
+        let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
+        let problems = config.rules.check(&detect.classes());
+        if !problems.is_empty() {
+            bail!("the rules of the configuration make no sense:\n  rules.{}", problems.join("\n  rules."));
+        }
+
+        let settings = Settings {
+            credentials: credentials.clone(),
+            max_gap: Duration::from_secs_f64(1.0 / config.pipeline.processing_fps),
+            rules: config.rules.clone(),
+            enabled: config.censorship.enabled,
+        };
+        let (manager, registry) =
+            Registry::new(settings, detect.clone(), metrics.clone(), events.clone());
+        let (feed_handle, feed) = Feed::new(manager.events());
+        let stop = CancellationToken::new();
+        let health = Watch { credentials, detect: detect.clone(), manager: manager.clone() };
+        let router = api::router(Parts {
+            config: config.clone(),
+            manager,
+            metrics: metrics.clone(),
+            registry: Arc::new(names),
+            health: Arc::new(health),
+            tokens: Arc::new(config.livekit.clone()),
+            feed: feed_handle,
+            stop: stop.clone(),
+        });
+        Ok(Self { config, listener, detect, metrics, registry, feed, router, stop })
+    }
+
+    /// Serves until a signal; then ends every stream, lets requests finish, and stops the models,
+    /// all within the configured deadline.
+    ///
+    /// # Errors
+    ///
+    /// When something had to be left behind, or a part that must not end did.
+    pub async fn run(self, mut signals: Signals) -> anyhow::Result<()> {
+        let Self { config, listener, detect, metrics, registry, feed, router, stop } = self;
+        tracing::info!(address = %listener.local_addr()?, "scrim is up");
+        // Streams end before the connections do: their viewers and their operators are told.
+        let mut streams = Supervisor::new(CancellationToken::new());
+        streams.spawn("sessions", |stop| async move {
+            registry.run(stop).await;
+            Exit::Cancelled
+        });
+        let mut edge = Supervisor::new(stop);
+        let http = config.http.clone();
+        edge.spawn("http", |stop| api::serve(listener, router, http, stop));
+        edge.spawn("events", |stop| feed.run(stop));
+        let watched = detect.clone();
+        edge.spawn("gauges", |stop| gauges(watched, metrics, stop));
+
+        let cause = tokio::select! {
+            signal = signals.next() => Ok(signal),
+            ended = streams.next() => Err(ended),
+            ended = edge.next() => Err(ended),
+        };
+        match &cause {
+            Ok(signal) => tracing::info!(signal, "stopping"),
+            Err(ended) => tracing::error!(?ended, "a part that must not end did, stopping"),
+        }
+        let deadline = config.shutdown.deadline();
+        let down = async {
+            let mut stuck = streams.shut_down(deadline).await;
+            stuck.extend(edge.shut_down(deadline / 4).await);
+            let until = clock::now() + deadline / 4;
+            let models = tokio::task::spawn_blocking(move || detect.stop(until)).await;
+            stuck.extend(models.unwrap_or_default());
+            stuck
+        };
+        let stuck = tokio::select! {
+            stuck = down => stuck,
+            _ = signals.exit_on_next() => unreachable!("the process has ended"),
+        };
+        match cause {
+            _ if !stuck.is_empty() => bail!("left behind at the deadline: {}", stuck.join(", ")),
+            Ok(_) => Ok(()),
+            Err(ended) => bail!("ended unasked: {ended:?}"),
+        }
+    }
+}
+
+fn credentials(livekit: &config::Livekit) -> Credentials {
+    Credentials {
+        url: livekit.ws_url(),
+        api_key: livekit.api_key.clone(),
+        api_secret: livekit.api_secret.expose().to_owned(),
+    }
+}
+
+async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {
+    match livekit::check(credentials).await {
+        Ok(took) => tracing::info!(?took, "livekit answers"),
+        Err(error @ CheckError::WrongKey) => {
+            return Err(error).context("livekit.api_key and livekit.api_secret must be a pair of its keys");
+        }
+        Err(error) => tracing::error!(%error, "not ready until livekit answers"),
+    }
+    Ok(())
+}
+
+/// Opening a model takes seconds of work: it is done off the async threads.
+async fn open_detectors(
+    config: &Config,
+    metrics: Metrics,
+    events: broadcast::Sender<Event>,
+) -> anyhow::Result<Service> {
+    let detect = &config.detect;
+    let settings = detect::Config {
+        onnxruntime: detect.onnxruntime.clone(),
+        models_dir: detect.models_dir.clone(),
+        providers: detect.providers.clone(),
+        workers: detect.workers,
+        threads_per_session: detect.threads_per_session,
+        batch_size: detect.batch_size,
+        batch_max_wait: Duration::from_millis(detect.batch_max_wait_ms),
+        limit: Duration::from_millis(detect.limit_ms),
+        breaker_failures: detect.breaker_failures,
+        breaker_retry: Duration::from_secs(detect.breaker_open_s),
+        ..detect::Config::default()
+    };
+    let manifest = Manifest::read(&detect.manifest)?;
+    let began = clock::now();
+    let service = tokio::task::spawn_blocking(move || {
+        Service::start(&settings, &manifest.models, move |event| changed(event, &metrics, &events))
+    })
+    .await
+    .context("opening the models panicked")??;
+    for status in service.status() {
+        tracing::info!(
+            model = status.name,
+            provider = status.provider,
+            fallback = status.fallback,
+            workers = status.workers,
+            took = ?began.elapsed(),
+            "model ready"
+        );
+    }
+    Ok(service)
+}
+
+/// A detector got worse or better: metric, event and one log line.
+fn changed(event: detect::Event, metrics: &Metrics, events: &broadcast::Sender<Event>) {
+    let event = match event {
+        detect::Event::Degraded { detector, health, reason } => {
+            let open = health == Health::Open;
+            metrics.set_detector_up(&detector, false);
+            metrics.set_breaker(&detector, if open { Breaker::Open } else { Breaker::Closed });
+            tracing::warn!(detector, ?health, reason, "detector degraded: unseen frames are covered");
+            Event::Degraded { detector, reason }
+        }
+        detect::Event::Recovered { detector } => {
+            metrics.set_detector_up(&detector, true);
+            metrics.set_breaker(&detector, Breaker::Closed);
+            tracing::info!(detector, "detector recovered");
+            Event::Recovered { detector }
+        }
+    };
+    let _ = events.send(event);
+}
+
+/// Reads what nobody pushes.
+async fn gauges(detect: Service, metrics: Metrics, stop: CancellationToken) -> Exit {
+    let depth = metrics.queue_depth("detect");
+    let mut tick = tokio::time::interval(GAUGES);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Exit::Cancelled,
+            _ = tick.tick() => {}
+        }
+        let status = detect.status();
+        depth.set(status.iter().map(|s| i64::try_from(s.queued).unwrap_or(i64::MAX)).sum());
+        for detector in status {
+            metrics.set_detector_up(&detector.name, detector.health == Health::Up);
+        }
+    }
+}
+
+/// How the dependencies are, for `/health`.
+struct Watch {
+    credentials: Credentials,
+    detect: Service,
+    manager: Manager,
+}
+
+impl HealthSource for Watch {
+    fn report(&self) -> BoxFuture<'_, Dependencies> {
+        async {
+            let streams = self.manager.list().await;
+            let live: Vec<_> = streams.iter().filter(|s| s.state != State::Ended).collect();
+            Dependencies {
+                livekit: self.livekit(&live).await,
+                detectors: self.detect.status().into_iter().map(detector).collect(),
+                streams: live.len(),
+                warmed_up: true,
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Watch {
+    /// LiveKit itself, and the media path of every stream through it.
+    async fn livekit(&self, live: &[&session::Summary]) -> LivekitHealth {
+        match livekit::check(&self.credentials).await {
+            Err(error) => LivekitHealth {
+                state: Condition::Down,
+                latency_ms: None,
+                error: Some(error.to_string()),
+            },
+            Ok(took) => {
+                let broken = live.iter().find(|s| s.state == State::Reconnecting);
+                LivekitHealth {
+                    state: if broken.is_some() { Condition::Degraded } else { Condition::Up },
+                    latency_ms: Some(took.as_secs_f64() * 1e3),
+                    error: broken.map(|s| format!("{}: {}", s.room_name, s.problems.join("; "))),
+                }
+            }
+        }
+    }
+}
+
+fn detector(status: detect::DetectorStatus) -> DetectorHealth {
+    let (state, error) = match status.health {
+        Health::Up => (Condition::Up, status.fallback),
+        Health::Degraded => (Condition::Degraded, status.last_error),
+        Health::Open => (Condition::Down, status.last_error),
+    };
+    let latency = status.run_p50;
+    DetectorHealth {
+        name: status.name,
+        state,
+        provider: status.provider,
+        queue_depth: status.queued,
+        latency_ms: (!latency.is_zero()).then_some(latency.as_secs_f64() * 1e3),
+        error,
+    }
+}

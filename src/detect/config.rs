@@ -1,0 +1,54 @@
+//! What an operator may say about detection.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::pre::Shape;
+
+/// How models are run. Every field has a default; the paths are relative to the working directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The ONNX Runtime library, 1.23 or newer; loaded once a process.
+    pub onnxruntime: PathBuf,
+    /// Where the files of the manifest lie.
+    pub models_dir: PathBuf,
+    /// Execution providers in the order they are tried: `tensorrt`, `cuda`, `cpu`.
+    pub providers: Vec<String>,
+    /// Threads with a session of their own, a model. 0: one per core on a CPU, two on a GPU.
+    pub workers: usize,
+    /// Threads inside one session. More than one gains little and suffers under load.
+    pub threads_per_session: usize,
+    /// Most pictures in one run on a GPU. A CPU gains nothing from batches and takes one by one.
+    pub batch_size: usize,
+    /// How long the first picture of a batch waits for company on a GPU.
+    pub batch_max_wait: Duration,
+    /// How long one run may take before it is given up and its worker is replaced.
+    pub limit: Duration,
+    /// Requests that wait, a model; when full, optional ones go first, then the longest stream's.
+    pub queue: usize,
+    /// Failures in a row that open the breaker.
+    pub breaker_failures: u32,
+    /// How long an open breaker waits before it lets one request try.
+    pub breaker_retry: Duration,
+    /// The form of the model's input.
+    pub shape: Shape,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            onnxruntime: ".scrim/onnxruntime/libonnxruntime.so".into(),
+            models_dir: ".scrim/models".into(),
+            providers: vec!["cpu".into()],
+            workers: 0,
+            threads_per_session: 1,
+            batch_size: 8,
+            batch_max_wait: Duration::from_millis(30),
+            limit: Duration::from_secs(2),
+            queue: 128,
+            breaker_failures: 5,
+            breaker_retry: Duration::from_secs(60),
+            shape: Shape::Rectangular,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Faults on demand, for tests of what happens around a detector. Not in a release.
+//!
+//! Either through [`inject`] in the process, or by a file named in `SCRIM_TEST_DETECTOR_FAULT`
+//! that is read before each run: `stall 5` (seconds), `panic`, `fail`; empty or missing is none.
+
+use std::path::PathBuf;
+use std::sync::{Condvar, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use super::model;
+
+/// What goes wrong in the next runs of every detector of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A run takes this much longer, or until [`clear`].
+    Stall(Duration),
+    /// A run panics.
+    Panic,
+    /// A run returns an error.
+    Fail,
+}
+
+static INJECTED: Mutex<Option<(Fault, u32)>> = Mutex::new(None);
+static CLEARED: Condvar = Condvar::new();
+static FILE: LazyLock<Option<PathBuf>> =
+    LazyLock::new(|| std::env::var_os("SCRIM_TEST_DETECTOR_FAULT").map(PathBuf::from));
+
+/// Makes the next `times` runs go wrong.
+pub fn inject(fault: Fault, times: u32) {
+    *INJECTED.lock().expect("no panic under this lock") = Some((fault, times));
+}
+
+/// Ends every fault; runs that stall go on at once.
+pub fn clear() {
+    *INJECTED.lock().expect("no panic under this lock") = None;
+    CLEARED.notify_all();
+}
+
+/// Called before each run: goes wrong as it was told to.
+pub(super) fn fire() -> Result<(), model::Error> {
+    let Some(fault) = next() else { return Ok(()) };
+    match fault {
+        Fault::Stall(time) => {
+            let end = Instant::now() + time;
+            let mut injected = INJECTED.lock().expect("no panic under this lock");
+            // One count is left standing while a run stalls, so that `clear` can be seen.
+            while injected.is_some() && Instant::now() < end {
+                let left = end.saturating_duration_since(Instant::now());
+                injected =
+                    CLEARED.wait_timeout(injected, left).expect("no panic under this lock").0;
+            }
+            Ok(())
+        }
+        Fault::Panic => panic!("a panic that a test asked for"),
+        Fault::Fail => Err(model::Error::new("a failure that a test asked for")),
+    }
+}
+
+fn next() -> Option<Fault> {
+    let mut injected = INJECTED.lock().expect("no panic under this lock");
+    if let Some((fault, times)) = injected.as_mut()
+        && *times > 0
+    {
+        *times -= 1;
+        return Some(*fault);
+    }
+    drop(injected);
+    parse(&std::fs::read_to_string(FILE.as_ref()?).ok()?)
+}
+
+fn parse(text: &str) -> Option<Fault> {
+    let mut words = text.split_whitespace();
+    match words.next()? {
+        "stall" => {
+            let seconds = words.next()?.parse().ok()?;
+            Duration::try_from_secs_f64(seconds).ok().map(Fault::Stall)
+        }
+        "panic" => Some(Fault::Panic),
+        "fail" => Some(Fault::Fail),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_says_what_goes_wrong() {
+        assert_eq!(parse("stall 2.5\n"), Some(Fault::Stall(Duration::from_millis(2500))));
+        assert_eq!(parse("panic"), Some(Fault::Panic));
+        assert_eq!(parse(" fail "), Some(Fault::Fail));
+        assert_eq!([parse(""), parse("stall"), parse("stall -1"), parse("other")], [None; 4]);
+    }
+}

@@ -1,0 +1,147 @@
+//! LiveKit's room service: is it there, are the keys right, make and delete rooms.
+
+use std::time::Duration;
+
+use livekit_api::services::room::{CreateRoomOptions, RoomClient};
+use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
+use livekit_signaling::SignalError;
+use tokio::time::Instant;
+
+use super::signal::Signal;
+use super::{Credentials, processed_room, token};
+
+/// How long one call may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a room waits for its first participant, seconds.
+const EMPTY_TIMEOUT: u32 = 900;
+
+/// How long a room stays after the last one left, seconds: a broadcaster who lost the network
+/// finds it again.
+const DEPARTURE_TIMEOUT: u32 = 300;
+
+/// Playout delay asked of viewers, least and most, milliseconds. Frames leave here evenly spaced,
+/// so a viewer's jitter buffer has little to smooth.
+const PLAYOUT_DELAY: (u32, u32) = (0, 10);
+
+/// A call to LiveKit's room service did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// No answer: not running, wrong address, network down, too slow.
+    #[error("LiveKit cannot be reached at {url}: {reason}")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// What happened, for a person.
+        reason: String,
+    },
+    /// It answered that the API key or secret is wrong.
+    #[error("LiveKit does not accept the API key or secret")]
+    WrongKey,
+    /// It answered with another error.
+    #[error("LiveKit refused: {0}")]
+    Refused(String),
+}
+
+/// Whether LiveKit answers and knows our key; returns how long it took.
+pub async fn check(credentials: &Credentials) -> Result<Duration, CheckError> {
+    let start = Instant::now();
+    // A name that no room can have: the answer stays small on a server with many rooms.
+    let call = async { client(credentials).list_rooms(vec!["?".into()]).await };
+    bounded(credentials, call).await?;
+    Ok(start.elapsed())
+}
+
+/// Makes the raw room and its processed room. Rooms that exist already are left as they are.
+pub async fn create_rooms(credentials: &Credentials, room: &str) -> Result<(), CheckError> {
+    let client = client(credentials);
+    let options = || CreateRoomOptions {
+        empty_timeout: EMPTY_TIMEOUT,
+        departure_timeout: DEPARTURE_TIMEOUT,
+        ..CreateRoomOptions::default()
+    };
+    bounded(credentials, Box::pin(client.create_room(room, options()))).await?;
+    let processed = processed_room(room);
+    let (least, most) = PLAYOUT_DELAY;
+    let call = client.create_room_with_playout_delay(&processed, options(), least, most);
+    bounded(credentials, Box::pin(call)).await?;
+    Ok(())
+}
+
+/// Deletes the processed room, which sends its viewers away. One that does not exist is fine.
+pub async fn delete_processed_room(
+    credentials: &Credentials,
+    room: &str,
+) -> Result<(), CheckError> {
+    let name = processed_room(room);
+    let call = async {
+        match client(credentials).delete_room(&name).await {
+            Err(ServiceError::Twirp(ServerError::Twirp(error)))
+                if error.code == ServerErrorCode::NOT_FOUND =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    };
+    bounded(credentials, call).await
+}
+
+fn client(credentials: &Credentials) -> RoomClient {
+    RoomClient::with_api_key(&credentials.url, &credentials.api_key, &credentials.api_secret)
+        .with_request_timeout(TIMEOUT)
+}
+
+async fn bounded<T>(
+    credentials: &Credentials,
+    call: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<T, CheckError> {
+    let unreachable =
+        |reason: String| CheckError::Unreachable { url: credentials.url.clone(), reason };
+    let error = match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error,
+        Err(_) => return Err(unreachable(format!("no answer within {} s", TIMEOUT.as_secs()))),
+    };
+    Err(match error {
+        ServiceError::Twirp(ServerError::Twirp(error)) => match error.code.as_str() {
+            ServerErrorCode::UNAUTHENTICATED | ServerErrorCode::PERMISSION_DENIED => {
+                CheckError::WrongKey
+            }
+            _ => CheckError::Refused(error.to_string()),
+        },
+        // The server refuses a key in plain text, which the client crate takes for garbage.
+        ServiceError::Twirp(ServerError::Request(error)) if error.is_decode() => {
+            if Box::pin(key_is_refused(credentials)).await {
+                CheckError::WrongKey
+            } else {
+                CheckError::Refused("the answer is not one of LiveKit's".into())
+            }
+        }
+        ServiceError::Twirp(ServerError::Request(error)) => unreachable(innermost(&error)),
+        ServiceError::Twirp(ServerError::Url(error)) => unreachable(error.to_string()),
+        other => CheckError::Refused(other.to_string()),
+    })
+}
+
+/// Whether signalling refuses the key, too. The token used permits nothing, so that a key that
+/// is right does not join anything either; then the refusal is about permissions.
+async fn key_is_refused(credentials: &Credentials) -> bool {
+    let Ok(token) = token::powerless(credentials) else { return false };
+    let attempt = tokio::time::timeout(TIMEOUT, Signal::join(&credentials.url, &token));
+    match attempt.await {
+        Ok(Err(SignalError::Client(status, text))) => {
+            status.as_u16() == 401 && text.contains("invalid")
+        }
+        _ => false,
+    }
+}
+
+/// The last cause of an error: "connection refused" rather than "error sending request".
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

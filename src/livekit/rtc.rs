@@ -1,0 +1,368 @@
+//! One WebRTC peer connection: str0m, which does no I/O, and the sockets it speaks through.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::{Duration, Instant};
+
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::error::{RtcError, SdpError};
+use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid};
+use str0m::net::{Protocol, Receive, Transmit};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+use super::socket::{DATAGRAM, Faults, Sockets};
+use crate::media::{Kind, VideoCodec};
+
+/// The longest time between two ICE checks on a live path. Two or three are answered within the
+/// media watchdog's patience.
+const CHECK_INTERVAL: Duration = Duration::from_millis(700);
+
+/// How long sound waits for a packet that is late or lost. Opus is not sent again, and hides one
+/// gap better than a long wait.
+const AUDIO_REORDERING: (usize, Duration) = (3, Duration::from_millis(60));
+
+/// Pictures received behind a gap that is being repaired before it is given up.
+const VIDEO_REORDERING: usize = 60;
+
+/// Constrained Baseline, level 3.1, packetisation mode 1: what browsers and LiveKit agree on.
+/// Registered alone, since with another Baseline beside it frames arrive under the wrong label.
+const H264_PROFILE: u32 = 0x42e01f;
+
+/// Which way media flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The server offers, we receive.
+    Subscriber,
+    /// We offer and send.
+    Publisher,
+}
+
+/// The connection broke in a way that only a new one mends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PeerError {
+    /// No socket could be bound.
+    #[error("no network: {0}")]
+    Socket(#[from] io::Error),
+    /// The WebRTC engine gave up.
+    #[error("WebRTC failed: {0}")]
+    Rtc(#[from] RtcError),
+    /// The server sent a description that cannot be read.
+    #[error("unreadable session description: {0}")]
+    Sdp(#[from] SdpError),
+    /// A description came that nothing had asked for.
+    #[error("unexpected answer")]
+    Unexpected,
+}
+
+/// A change of what we send.
+#[derive(Debug)]
+pub(super) struct Changes<'a> {
+    /// Tracks to add: pictures or sound, and the id under which they were announced.
+    pub(super) add: &'a [(Kind, String)],
+    /// Lines to take out of use.
+    pub(super) remove: &'a [Mid],
+    /// Whether to look for a network path anew.
+    pub(super) restart_ice: bool,
+}
+
+/// The peer connection.
+pub(super) struct Peer {
+    /// Boxed: it is some twenty kilobytes.
+    rtc: Box<Rtc>,
+    sockets: Sockets,
+    buffer: Vec<u8>,
+    /// A packet whose sending was interrupted.
+    unsent: Option<Transmit>,
+    /// Events that came up while sending.
+    events: VecDeque<Event>,
+    /// When the last packet came in.
+    heard: Instant,
+    pending: Option<SdpPendingOffer>,
+    /// Whether candidates of the other side can be used yet.
+    described: bool,
+    candidates: Vec<Candidate>,
+    /// SSRCs that each line had in the last offer, to see when a line is used again.
+    lines: HashMap<Mid, (String, Vec<String>)>,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").field("sockets", &self.sockets).finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    /// A peer with sockets towards `server` (host and port), not connected yet.
+    pub(super) async fn open(
+        role: Role,
+        server: &str,
+        faults: Faults,
+        now: Instant,
+    ) -> Result<Self, PeerError> {
+        let sockets = Sockets::bind(server, faults).await?;
+        let (size, timeout) = AUDIO_REORDERING;
+        // No bandwidth estimation: with it the pacer holds frames back by up to 9 ms, and its
+        // estimate collapses when the processor is busy.
+        let mut config = Rtc::builder()
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .enable_vp9(role == Role::Subscriber)
+            .enable_av1(role == Role::Subscriber)
+            .set_reordering_size_audio(size)
+            .set_reordering_timeout_audio(Some(timeout))
+            .set_reordering_size_video(VIDEO_REORDERING);
+        config.codec_config().add_h264(108.into(), Some(109.into()), true, H264_PROFILE);
+        config.set_max_stun_rto(CHECK_INTERVAL);
+        let mut rtc = Box::new(config.build(now));
+        for candidate in sockets.candidates() {
+            rtc.add_local_candidate(candidate);
+        }
+        // The ICE agent knows no time until the first input, and would never start.
+        rtc.handle_input(Input::Timeout(now))?;
+        Ok(Self {
+            rtc,
+            sockets,
+            buffer: vec![0; DATAGRAM],
+            unsent: None,
+            events: VecDeque::new(),
+            heard: now,
+            pending: None,
+            described: false,
+            candidates: Vec::new(),
+            lines: HashMap::new(),
+        })
+    }
+
+    /// Sends and receives until something happens. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> Result<Event, PeerError> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            if let Some(packet) = &self.unsent {
+                self.sockets.send(packet).await;
+                self.unsent = None;
+            }
+            let wake = match self.rtc.poll_output()? {
+                Output::Event(event) => return Ok(event),
+                Output::Transmit(packet) => {
+                    self.unsent = Some(packet);
+                    continue;
+                }
+                Output::Timeout(wake) => wake,
+            };
+            tokio::select! {
+                biased;
+                (length, source, destination) = self.sockets.receive(&mut self.buffer) => {
+                    let now = Instant::now();
+                    self.heard = now;
+                    let Ok(contents) = self.buffer[..length].try_into() else { continue };
+                    let proto = Protocol::Udp;
+                    let packet = Receive { proto, source, destination, contents };
+                    self.rtc.handle_input(Input::Receive(now, packet))?;
+                }
+                () = tokio::time::sleep_until(wake.into()) => {
+                    self.rtc.handle_input(Input::Timeout(Instant::now()))?;
+                }
+            }
+        }
+    }
+
+    /// When the last packet came in.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Whether media can flow.
+    pub(super) fn connected(&self) -> bool {
+        self.rtc.is_connected()
+    }
+
+    /// Answers an offer. `tracks` names the track on each line.
+    pub(super) fn accept_offer(
+        &mut self,
+        sdp: &str,
+        tracks: &HashMap<String, String>,
+    ) -> Result<String, PeerError> {
+        for (mid, ssrcs) in ssrcs_by_line(sdp) {
+            let Some(track) = tracks.get(&mid) else { continue };
+            let mid: Mid = mid.as_str().into();
+            let line = (track.clone(), ssrcs);
+            let reused = self.lines.get(&mid).is_some_and(|before| *before != line);
+            if reused {
+                // The engine keeps the depacketiser of the line's last stream, and frames of
+                // the new one would vanish: it has to forget the line first.
+                self.rtc.direct_api().remove_media(mid);
+            }
+            self.lines.insert(mid, line);
+        }
+        let answer = self.rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(sdp)?)?;
+        self.described();
+        Ok(answer.to_sdp_string())
+    }
+
+    /// Makes an offer of `changes`. Returns it with the lines of the added tracks, or `None` when
+    /// there is nothing to negotiate. The offer must be answered before the next is made.
+    pub(super) fn offer(&mut self, changes: &Changes<'_>) -> Option<(String, Vec<Mid>)> {
+        let mut api = self.rtc.sdp_api();
+        if changes.restart_ice {
+            api.ice_restart(true);
+        }
+        for mid in changes.remove {
+            api.set_direction(*mid, Direction::Inactive);
+        }
+        let added = changes.add.iter().map(|(kind, id)| {
+            let kind = match kind {
+                Kind::Video => MediaKind::Video,
+                Kind::Audio => MediaKind::Audio,
+            };
+            let stream = Some("scrim".to_owned());
+            api.add_media(kind, Direction::SendOnly, stream, Some(id.clone()), None)
+        });
+        let added = added.collect();
+        let (offer, pending) = api.apply()?;
+        self.pending = Some(pending);
+        Some((offer.to_sdp_string(), added))
+    }
+
+    /// Whether anything was ever negotiated.
+    pub(super) fn has_lines(&self) -> bool {
+        self.described
+    }
+
+    /// Whether an offer waits for its answer.
+    pub(super) fn negotiating(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Takes the answer to our offer.
+    pub(super) fn accept_answer(&mut self, sdp: &str) -> Result<(), PeerError> {
+        let pending = self.pending.take().ok_or(PeerError::Unexpected)?;
+        self.rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(sdp)?)?;
+        self.described();
+        Ok(())
+    }
+
+    /// Forgets an offer that will not be answered.
+    pub(super) fn withdraw_offer(&mut self) {
+        self.pending = None;
+    }
+
+    /// Takes a candidate of the other side, as its `candidate:` line.
+    pub(super) fn candidate(&mut self, line: &str) {
+        match Candidate::from_sdp_string(line) {
+            Ok(candidate) if self.described && self.pending.is_none() => {
+                self.rtc.add_remote_candidate(candidate);
+            }
+            Ok(candidate) => self.candidates.push(candidate),
+            Err(error) => tracing::debug!(line, %error, "candidate not understood"),
+        }
+    }
+
+    /// Asks the sender on a line for a keyframe; false when the line receives nothing yet.
+    pub(super) fn request_keyframe(&mut self, mid: Mid) -> bool {
+        let Some(mut writer) = self.rtc.writer(mid) else { return false };
+        writer.request_keyframe(None, KeyframeRequestKind::Pli).is_ok()
+    }
+
+    /// Sends a frame on a line. `codec` is `None` for Opus.
+    pub(super) async fn write(
+        &mut self,
+        mid: Mid,
+        codec: Option<VideoCodec>,
+        frame: Frame,
+    ) -> Result<(), PeerError> {
+        let writer = self.rtc.writer(mid).ok_or(PeerError::Unexpected)?;
+        let payload = writer
+            .payload_params()
+            .find(|params| codec_of(params.spec().codec) == Some(codec))
+            .map(|params| params.pt())
+            .ok_or(PeerError::Unexpected)?;
+        let clock = match codec {
+            Some(_) => Frequency::NINETY_KHZ,
+            None => Frequency::FORTY_EIGHT_KHZ,
+        };
+        let time = MediaTime::new(frame.rtp_time, clock);
+        writer.write(payload, frame.captured, time, frame.data)?;
+        self.flush().await
+    }
+
+    /// Puts what was written on the wire; events that come up wait for [`Peer::next`].
+    async fn flush(&mut self) -> Result<(), PeerError> {
+        loop {
+            match self.rtc.poll_output()? {
+                Output::Event(event) => self.events.push_back(event),
+                Output::Transmit(packet) => self.sockets.send(&packet).await,
+                Output::Timeout(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn described(&mut self) {
+        self.described = true;
+        for candidate in self.candidates.drain(..) {
+            self.rtc.add_remote_candidate(candidate);
+        }
+    }
+}
+
+/// What [`Peer::write`] sends.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// Encoded data.
+    pub(super) data: std::sync::Arc<[u8]>,
+    /// RTP time, extended, in the codec's clock.
+    pub(super) rtp_time: u64,
+    /// When it was captured.
+    pub(super) captured: Instant,
+}
+
+/// Our name of the engine's codec: `Some(None)` for Opus, `None` for what we do not use.
+pub(super) fn codec_of(codec: str0m::format::Codec) -> Option<Option<VideoCodec>> {
+    use str0m::format::Codec;
+    match codec {
+        Codec::Opus => Some(None),
+        Codec::H264 => Some(Some(VideoCodec::H264)),
+        Codec::Vp8 => Some(Some(VideoCodec::Vp8)),
+        Codec::Vp9 => Some(Some(VideoCodec::Vp9)),
+        Codec::Av1 => Some(Some(VideoCodec::Av1)),
+        _ => None,
+    }
+}
+
+/// The mid and the SSRCs of each line of a session description.
+fn ssrcs_by_line(sdp: &str) -> Vec<(String, Vec<String>)> {
+    let mut lines = Vec::new();
+    for section in sdp.split("\nm=").skip(1) {
+        let mut mid = None;
+        let mut ssrcs: Vec<String> = Vec::new();
+        for attribute in section.lines().filter_map(|line| line.trim_end().strip_prefix("a=")) {
+            if let Some(value) = attribute.strip_prefix("mid:") {
+                mid = Some(value.to_owned());
+            } else if let Some(value) = attribute.strip_prefix("ssrc:")
+                && let Some(ssrc) = value.split(' ').next()
+                && !ssrcs.iter().any(|known| known == ssrc)
+            {
+                ssrcs.push(ssrc.to_owned());
+            }
+        }
+        lines.extend(mid.map(|mid| (mid, ssrcs)));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_their_ssrcs_are_found() {
+        let sdp = "v=0\r\na=group:BUNDLE 0 1\r\nm=application 9 UDP/DTLS/SCTP x\r\na=mid:0\r\n\
+                   m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=ssrc:11 cname:a\r\n\
+                   a=ssrc:11 msid:a b\r\na=ssrc:12 cname:a\r\n";
+        let expected =
+            vec![("0".into(), vec![]), ("1".into(), vec!["11".to_owned(), "12".to_owned()])];
+        assert_eq!(ssrcs_by_line(sdp), expected);
+    }
+}

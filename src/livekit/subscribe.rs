@@ -1,0 +1,397 @@
+//! The raw room: hidden in it, we take the broadcasters' encoded frames and hand them on.
+//!
+//! Nothing is decoded and nothing decided here. What is lost is said (`contiguous: false`) and a
+//! keyframe asked for; the pipeline decides what may be shown. When the pipeline is too slow,
+//! frames are dropped at its door and the gap is said in the same way.
+
+use std::collections::HashMap;
+use std::time::{Instant, SystemTime};
+
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use str0m::Event;
+use str0m::media::{MediaData, Mid};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::backoff::{Backoff, STABLE};
+use super::capture::{Clock, Report};
+use super::keyframes::Limiter;
+use super::outlet::Outlet;
+use super::room::{Happened, Invitation, JoinError, Room, sleep_until};
+use super::roster::{Change, Roster};
+use super::rtc::{Role, codec_of};
+use super::verdict::{self, Verdict};
+use super::{Credentials, Exit, Faults, Incoming, Link, Reason, UpstreamCommand, token};
+use crate::media::{AudioFrame, Kind, VideoCodec, VideoFrame};
+
+/// Messages that may wait for the pipeline: two seconds of a camera, a screen and two sounds.
+/// Frames beyond are dropped (see the module's note), everything else waits.
+pub const INCOMING: usize = 512;
+
+/// Commands that may wait for the actor; the pipeline waits beyond.
+pub const COMMANDS: usize = 32;
+
+/// What to subscribe to.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server.
+    pub credentials: Credentials,
+    /// The raw room.
+    pub room: String,
+    /// Faults of the network, in tests.
+    pub faults: Faults,
+}
+
+impl Options {
+    /// Subscribes to the broadcasters in `room`.
+    pub fn new(credentials: Credentials, room: impl Into<String>) -> Self {
+        Self { credentials, room: room.into(), faults: Faults::default() }
+    }
+}
+
+/// Makes a subscriber: what comes out, what goes in, and the actor, which the caller spawns.
+pub fn new(options: Options) -> (mpsc::Receiver<Incoming>, mpsc::Sender<UpstreamCommand>, Actor) {
+    let (incoming, receiver) = mpsc::channel(INCOMING);
+    let (sender, commands) = mpsc::channel(COMMANDS);
+    let actor = Actor {
+        options,
+        outlet: Outlet::new(incoming),
+        commands,
+        roster: Roster::default(),
+        feeds: HashMap::new(),
+        lines: HashMap::new(),
+        clock: Clock::new(Instant::now(), SystemTime::now()),
+        negotiated: (None, None),
+        dropped: 0,
+    };
+    (receiver, sender, actor)
+}
+
+/// Holds the connection to the raw room.
+#[derive(Debug)]
+pub struct Actor {
+    options: Options,
+    outlet: Outlet<Incoming>,
+    commands: mpsc::Receiver<UpstreamCommand>,
+    roster: Roster,
+    feeds: HashMap<String, Feed>,
+    /// The track on each line of the session description.
+    lines: HashMap<Mid, String>,
+    clock: Clock,
+    /// The last offer and our answer, which a resume repeats.
+    negotiated: (Option<proto::SessionDescription>, Option<proto::SessionDescription>),
+    /// Frames dropped at the pipeline's door since the last report of it.
+    dropped: u64,
+}
+
+/// What is known of the frames of one track.
+#[derive(Debug, Default)]
+struct Feed {
+    limiter: Limiter,
+    /// A frame has been handed on.
+    running: bool,
+    /// A frame was dropped at the pipeline's door after the last one handed on.
+    gap: bool,
+    last: Option<Instant>,
+}
+
+impl Actor {
+    /// Joins and stays until stopped, or until there is no use in trying.
+    pub async fn run(mut self, stop: CancellationToken) -> Exit {
+        let mut backoff = Backoff::default();
+        let options = self.options.clone();
+        loop {
+            let start = Instant::now();
+            let verdict = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Exit::Cancelled,
+                () = self.abandoned() => return Exit::Cancelled,
+                joined = join(&options) => match joined {
+                    Ok((room, join)) => {
+                        self.joined(&join);
+                        match self.serve(room, &join, &stop).await {
+                            Some(verdict) => verdict,
+                            None => return Exit::Cancelled,
+                        }
+                    }
+                    Err(verdict) => verdict,
+                },
+            };
+            self.forget();
+            let reason = match verdict {
+                Verdict::GiveUp(reason) => {
+                    tracing::error!(room = self.options.room, reason, "subscribing given up");
+                    self.outlet.control(Incoming::Link(Link::Failed(reason.clone())));
+                    return Exit::Failed(reason);
+                }
+                Verdict::Resume(reason) | Verdict::Rejoin(reason) => reason,
+            };
+            tracing::warn!(room = self.options.room, reason, "joining the raw room again");
+            self.outlet.control(Incoming::Link(Link::Reconnecting(reason)));
+            if start.elapsed() > STABLE {
+                backoff = Backoff::default();
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Exit::Cancelled,
+                () = tokio::time::sleep(backoff.next(fastrand::f64())) => {}
+            }
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        mut room: Room,
+        join: &proto::JoinResponse,
+        stop: &CancellationToken,
+    ) -> Option<Verdict> {
+        for participant in &join.other_participants {
+            let changes = self.roster.update(participant);
+            self.apply(changes, &mut room);
+        }
+        loop {
+            if self.outlet.abandoned() {
+                room.leave().await;
+                return None;
+            }
+            let wake = self.wake(Instant::now());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    room.leave().await;
+                    return None;
+                }
+                Some(command) = self.commands.recv() => self.obey(&command),
+                happened = room.next() => {
+                    if let Some(verdict) = self.handle(happened, &mut room) {
+                        return Some(verdict);
+                    }
+                }
+                () = self.outlet.drain() => {}
+                () = sleep_until(wake) => {}
+            }
+            self.request_keyframes(&mut room, Instant::now());
+        }
+    }
+
+    fn handle(&mut self, happened: Happened, room: &mut Room) -> Option<Verdict> {
+        match happened {
+            Happened::Media(event) => {
+                if let Event::MediaData(data) = *event {
+                    self.media(data, room);
+                }
+            }
+            Happened::Message(message) => return self.message(*message, room),
+            Happened::Lost(reason) => {
+                tracing::warn!(room = self.options.room, reason, "raw room lost, resuming");
+                self.outlet.control(Incoming::Link(Link::Reconnecting(reason)));
+            }
+            Happened::Resumed => {
+                let (offer, answer) = self.negotiated.clone();
+                let subscription = proto::UpdateSubscription {
+                    track_sids: self.roster.subscribed(),
+                    subscribe: true,
+                    ..Default::default()
+                };
+                let subscription = Some(subscription);
+                let state = proto::SyncState { offer, answer, subscription, ..Default::default() };
+                room.resynchronise(state, None);
+            }
+            Happened::Restored => {
+                tracing::info!(room = self.options.room, "raw room resumed");
+                self.outlet.control(Incoming::Link(Link::Connected));
+            }
+            Happened::Ended(verdict) => return Some(verdict),
+        }
+        None
+    }
+
+    fn message(&mut self, message: Response, room: &mut Room) -> Option<Verdict> {
+        match message {
+            Response::Offer(offer) => {
+                let lines = offer.mid_to_track_id.iter();
+                self.lines = lines.map(|(mid, sid)| (mid.as_str().into(), sid.clone())).collect();
+                match room.answer(&offer) {
+                    Ok(answer) => self.negotiated = (Some(offer), Some(answer)),
+                    Err(error) => return Some(Verdict::Rejoin(error.to_string())),
+                }
+            }
+            Response::Trickle(trickle) => room.trickle(&trickle),
+            Response::Update(update) => {
+                for participant in &update.participants {
+                    let changes = self.roster.update(participant);
+                    self.apply(changes, room);
+                }
+            }
+            Response::SubscriptionResponse(response)
+                if response.err() == proto::SubscriptionError::SeCodecUnsupported =>
+            {
+                let changes = self.roster.refuse(&response.track_sid, &Reason::Undeliverable);
+                self.apply(changes, room);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn apply(&mut self, changes: Vec<Change>, room: &mut Room) {
+        for change in changes {
+            match change {
+                Change::Subscribe { track, size, kind } => subscribe(room, &track, size, kind),
+                Change::Report(report) => {
+                    if let Incoming::Ended { track } | Incoming::Refused { track, .. } = &report {
+                        self.feeds.remove(track);
+                    }
+                    self.outlet.control(report);
+                }
+            }
+        }
+    }
+
+    fn media(&mut self, data: MediaData, room: &mut Room) {
+        let arrived = Instant::now();
+        let Some(track) = self.lines.get(&data.mid).cloned() else { return };
+        let Some(codec) = codec_of(data.params.spec().codec) else { return };
+        if !self.roster.delivers(&track) || data.data.is_empty() {
+            return;
+        }
+        let changes = self.roster.frame(&track, codec);
+        self.apply(changes, room);
+        let report = data.last_sender_info.map(|info| Report {
+            rtp_seconds: info.rtp_time.rebase(data.time.frequency()).as_seconds(),
+            wall: info.ntp_time,
+        });
+        let captured = self.clock.captured(data.time.as_seconds(), report, arrived);
+        let feed = self.feeds.entry(track.clone()).or_default();
+        // Reports come and go: capture times must not run backwards when one corrects them.
+        let captured = feed.last.map_or(captured, |last| captured.max(last)).min(arrived);
+        feed.last = Some(captured);
+        match codec {
+            Some(codec) => self.video(track, codec, data, captured),
+            None => {
+                let frame =
+                    AudioFrame { rtp_time: data.time.numer(), data: data.data, captured, arrived };
+                if !self.outlet.frame(Incoming::Audio { track, frame }) {
+                    self.dropped += 1;
+                }
+            }
+        }
+    }
+
+    fn video(&mut self, track: String, codec: VideoCodec, data: MediaData, captured: Instant) {
+        let feed = self.feeds.entry(track.clone()).or_default();
+        let keyframe = data.is_keyframe();
+        let contiguous = data.contiguous && feed.running && !feed.gap;
+        if keyframe {
+            feed.limiter.keyframe();
+        } else if !contiguous {
+            feed.limiter.want();
+        }
+        let frame = VideoFrame {
+            codec,
+            rtp_time: data.time.numer(),
+            keyframe,
+            contiguous,
+            captured,
+            arrived: Instant::now(),
+            data: data.data,
+        };
+        let handed_on = self.outlet.frame(Incoming::Video { track, frame });
+        feed.running = true;
+        feed.gap = !handed_on;
+        if !handed_on {
+            feed.limiter.want();
+            self.dropped += 1;
+        } else if self.dropped > 0 {
+            tracing::warn!(dropped = self.dropped, "the pipeline was too slow, frames dropped");
+            self.dropped = 0;
+        }
+    }
+
+    fn obey(&mut self, command: &UpstreamCommand) {
+        let UpstreamCommand::RequestKeyframe { track } = command;
+        if self.roster.delivers(track) {
+            self.feeds.entry(track.clone()).or_default().limiter.want();
+        }
+    }
+
+    fn request_keyframes(&mut self, room: &mut Room, now: Instant) {
+        for (track, feed) in &mut self.feeds {
+            let line = self.lines.iter().find(|(_, on_line)| *on_line == track);
+            if let Some((mid, _)) = line
+                && feed.limiter.poll(now)
+            {
+                room.peer.request_keyframe(*mid);
+            }
+        }
+    }
+
+    fn wake(&self, now: Instant) -> Option<Instant> {
+        self.feeds.values().filter_map(|feed| feed.limiter.deadline(now)).min()
+    }
+
+    fn joined(&mut self, join: &proto::JoinResponse) {
+        let version = join.server_info.as_ref().map_or("", |info| info.version.as_str());
+        tracing::info!(room = self.options.room, version, "joined the raw room");
+        self.clock = Clock::new(Instant::now(), SystemTime::now());
+        self.outlet.control(Incoming::Link(Link::Connected));
+    }
+
+    /// Forgets the connection and says that its tracks ended.
+    fn forget(&mut self) {
+        self.feeds.clear();
+        self.lines.clear();
+        self.negotiated = (None, None);
+        for change in self.roster.clear() {
+            if let Change::Report(report) = change {
+                self.outlet.control(report);
+            }
+        }
+    }
+
+    /// Outside the room: moves waiting messages on and lets commands go, until nobody listens.
+    async fn abandoned(&mut self) {
+        while !self.outlet.abandoned() {
+            tokio::select! {
+                () = self.outlet.drain() => {}
+                // Without tracks there is nothing to ask a keyframe of.
+                Some(_) = self.commands.recv() => {}
+            }
+        }
+    }
+}
+
+fn subscribe(room: &mut Room, track: &str, size: (u32, u32), kind: Kind) {
+    room.send(Request::Subscription(proto::UpdateSubscription {
+        track_sids: vec![track.to_owned()],
+        subscribe: true,
+        ..Default::default()
+    }));
+    if kind == Kind::Video {
+        // The best layer of a simulcast, always: what is censored has to be what is best.
+        let (width, height) = size;
+        room.send(Request::TrackSetting(proto::UpdateTrackSettings {
+            track_sids: vec![track.to_owned()],
+            quality: proto::VideoQuality::High.into(),
+            width,
+            height,
+            ..Default::default()
+        }));
+    }
+}
+
+async fn join(options: &Options) -> Result<(Room, proto::JoinResponse), Verdict> {
+    let token = token::subscriber(&options.credentials, &options.room)
+        .map_err(|error| Verdict::GiveUp(error.to_string()))?;
+    let invitation = Invitation {
+        url: options.credentials.url.clone(),
+        token,
+        role: Role::Subscriber,
+        faults: options.faults.clone(),
+    };
+    Room::join(invitation).await.map_err(|error| match error {
+        JoinError::Signal(error) => verdict::join_failed(&error),
+        JoinError::Peer(error) => Verdict::Rejoin(error.to_string()),
+    })
+}

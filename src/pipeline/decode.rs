@@ -1,0 +1,157 @@
+//! Decodes every frame as it comes and says what changed in it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Instant;
+
+use super::gate::{self, Grid};
+use super::{Controls, Links, Spec, guard, release};
+use crate::livekit::UpstreamCommand;
+use crate::media::clock::{self, ReleaseClock};
+use crate::media::decode::Decoder;
+use crate::media::thumb::Thumb;
+use crate::media::{Picture, VideoCodec, VideoFrame};
+use crate::telemetry::{Direction, Outcome, Processor};
+
+/// RTP ticks a second of any video codec.
+const VIDEO_CLOCK: u32 = 90_000;
+
+/// A decoded frame on its way to the release thread.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub frame: guard::Frame,
+    pub picture: Arc<Picture>,
+    /// The source's codec.
+    pub codec: VideoCodec,
+    /// Size of the encoded frame.
+    pub bytes: usize,
+    pub rtp_time: u64,
+    pub captured: Instant,
+    pub arrived: Instant,
+}
+
+/// The decoding stage of one track.
+pub(super) struct Stage {
+    links: Links,
+    controls: Arc<Controls>,
+    track: String,
+    next: SyncSender<release::Input>,
+    decoder: Option<Decoder>,
+    clock: ReleaseClock,
+    before: Option<(Thumb, Arc<Grid>)>,
+    index: u64,
+}
+
+impl Stage {
+    pub(super) fn new(
+        spec: &Spec,
+        links: &Links,
+        controls: Arc<Controls>,
+        next: SyncSender<release::Input>,
+    ) -> Self {
+        let clock = ReleaseClock::new(VIDEO_CLOCK, controls.policy().delay);
+        Self {
+            links: links.clone(),
+            controls,
+            track: spec.track.clone(),
+            next,
+            decoder: None,
+            clock,
+            before: None,
+            index: 0,
+        }
+    }
+
+    /// Runs until the pipeline drops its end of the queue or the release thread is gone.
+    pub(super) fn run(mut self, frames: &Receiver<VideoFrame>) {
+        let mut version = 0;
+        while let Ok(frame) = frames.recv() {
+            let current = self.controls.version.load(Relaxed);
+            if current != version {
+                version = current;
+                self.clock.set_delay(self.controls.policy().delay);
+            }
+            self.links.figures.received.fetch_add(1, Relaxed);
+            self.links.figures.bytes_in.fetch_add(frame.data.len() as u64, Relaxed);
+            let due = self.clock.schedule(frame.rtp_time, frame.arrived);
+            let Some(picture) = self.decode(&frame) else {
+                self.links.figures.dropped.fetch_add(1, Relaxed);
+                self.links.room.frames(Outcome::Dropped).inc();
+                continue;
+            };
+            let decoded = self.describe(&frame, picture, due);
+            if self.next.send(release::Input::Frame(decoded)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The frame's picture; `None` when there is none to show, after asking for a keyframe where
+    /// only that helps.
+    fn decode(&mut self, frame: &VideoFrame) -> Option<Arc<Picture>> {
+        if self.decoder.as_ref().is_none_or(|d| d.codec() != frame.codec) {
+            self.decoder = Decoder::open(frame.codec)
+                .inspect_err(|error| tracing::error!(%error, "no decoder"))
+                .ok();
+        }
+        let decoder = self.decoder.as_mut()?;
+        let began = clock::now();
+        let picture = match decoder.decode(frame) {
+            Ok(picture) => picture,
+            Err(error) => {
+                tracing::debug!(%error, "frame not decoded");
+                None
+            }
+        };
+        self.links.room.processing(Processor::Decode).observe_time(began.elapsed());
+        if picture.is_none() && decoder.needs_keyframe() {
+            self.links.metrics.global().keyframe_requests(Direction::Upstream).inc();
+            let track = self.track.clone();
+            let _ = self.links.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
+        }
+        picture
+    }
+
+    fn describe(&mut self, frame: &VideoFrame, picture: Arc<Picture>, due: Instant) -> Decoded {
+        let began = clock::now();
+        let thumb = Thumb::of(&picture);
+        let before = self.before.as_ref();
+        let grid = Arc::new(grid(&thumb, before.map(|(thumb, _)| thumb)));
+        let change = gate::compare(&grid, before.map(|(_, grid)| &**grid));
+        self.before = Some((thumb, grid.clone()));
+        self.links.room.processing(Processor::Gate).observe_time(began.elapsed());
+        let index = self.index;
+        self.index += 1;
+        Decoded {
+            frame: guard::Frame {
+                index,
+                time: frame.rtp_time as f64 / f64::from(VIDEO_CLOCK),
+                due,
+                size: (picture.width(), picture.height()),
+                grid,
+                cut: change.cut,
+                moving: change.moving,
+            },
+            picture,
+            codec: frame.codec,
+            bytes: frame.data.len(),
+            rtp_time: frame.rtp_time,
+            captured: frame.captured,
+            arrived: frame.arrived,
+        }
+    }
+}
+
+/// The block means of a thumbnail, and how far each block moved since the one before.
+fn grid(thumb: &Thumb, before: Option<&Thumb>) -> Grid {
+    let whole = |values: Vec<f32>| values.into_iter().map(|v| v.round() as u8).collect();
+    let means = thumb.block_means();
+    let change = before.and_then(|before| thumb.block_differences(before));
+    Grid {
+        cols: means.columns,
+        rows: means.rows,
+        mean: whole(means.values),
+        change: change.map(|change| whole(change.values)).unwrap_or_default(),
+    }
+}

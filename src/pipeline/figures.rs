@@ -1,0 +1,122 @@
+//! What a stream did, counted where it happens and read by anyone.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::session::{Frames, Percentiles, Statistics};
+
+/// One millisecond a bucket; the last holds everything longer.
+const BUCKETS: usize = 4_000;
+
+/// Counters of one stream, shared by its threads. Lock-free but for detections, which are rare.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub received: AtomicU64,
+    pub analysed: AtomicU64,
+    pub clean: AtomicU64,
+    pub covered: AtomicU64,
+    pub unverified: AtomicU64,
+    pub dropped: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    latency: Vec<AtomicU64>,
+    detections: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            received: AtomicU64::new(0),
+            analysed: AtomicU64::new(0),
+            clean: AtomicU64::new(0),
+            covered: AtomicU64::new(0),
+            unverified: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            latency: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            detections: Mutex::default(),
+        }
+    }
+}
+
+impl Figures {
+    /// Counts one released frame's time from arrival to release.
+    pub(crate) fn added_latency(&self, latency: Duration) {
+        let bucket = usize::try_from(latency.as_millis()).unwrap_or(BUCKETS).min(BUCKETS - 1);
+        self.latency[bucket].fetch_add(1, Relaxed);
+    }
+
+    /// Counts one finding that is covered.
+    pub(crate) fn detection(&self, class: &str) {
+        let mut detections = self.detections.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(count) = detections.get_mut(class) {
+            *count += 1;
+        } else {
+            detections.insert(class.to_owned(), 1);
+        }
+    }
+
+    /// Everything so far, but for duration and viewers, which others know.
+    pub(crate) fn statistics(&self) -> Statistics {
+        Statistics {
+            frames: Frames {
+                received: self.received.load(Relaxed),
+                analysed: self.analysed.load(Relaxed),
+                clean: self.clean.load(Relaxed),
+                covered: self.covered.load(Relaxed),
+                covered_unverified: self.unverified.load(Relaxed),
+                dropped: self.dropped.load(Relaxed),
+            },
+            detections: self.detections.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+            added_latency_ms: self.percentiles(),
+            bytes_in: self.bytes_in.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+            ..Statistics::default()
+        }
+    }
+
+    fn percentiles(&self) -> Percentiles {
+        let counts: Vec<u64> = self.latency.iter().map(|b| b.load(Relaxed)).collect();
+        let total: u64 = counts.iter().sum();
+        let at = |share: f64| {
+            let rank = (total as f64 * share).ceil() as u64;
+            let mut below = 0;
+            counts.iter().position(|c| {
+                below += c;
+                total > 0 && below >= rank
+            })
+        };
+        let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| at(share).map(|ms| ms as f64));
+        Percentiles { p50, p95, p99 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_ranks_of_what_was_counted() {
+        let figures = Figures::default();
+        assert_eq!(figures.statistics().added_latency_ms, Percentiles::default());
+        for ms in 1..=100 {
+            figures.added_latency(Duration::from_millis(ms));
+        }
+        figures.added_latency(Duration::from_secs(3_600));
+        let Percentiles { p50, p95, p99 } = figures.statistics().added_latency_ms;
+        assert_eq!((p50, p95, p99), (Some(51.0), Some(96.0), Some(100.0)));
+    }
+
+    #[test]
+    fn detections_are_counted_by_class() {
+        let figures = Figures::default();
+        for class in ["A", "B", "A"] {
+            figures.detection(class);
+        }
+        let counted = figures.statistics().detections;
+        assert_eq!(counted, BTreeMap::from([("A".to_owned(), 2), ("B".to_owned(), 1)]));
+    }
+}

@@ -1,0 +1,147 @@
+//! What changed in the picture: cuts, motion, and things that came and went.
+//!
+//! Pure functions over small grids of block means, a few hundred numbers a frame. The gate
+//! proposes which frames are worth a look; the [guard](super::guard) decides.
+
+use crate::media::Rect;
+
+/// Mean luma of the blocks of a thumbnail, row by row, and how much each differs from the frame
+/// before.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Grid {
+    /// Blocks a row.
+    pub cols: usize,
+    /// Rows of blocks.
+    pub rows: usize,
+    /// Mean luma of each block, 0 to 255.
+    pub mean: Vec<u8>,
+    /// Mean absolute luma difference of each block to the frame before, 0 to 255.
+    pub change: Vec<u8>,
+}
+
+/// What one frame is to the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The start of a shot: nothing may be carried across.
+    pub cut: bool,
+    /// Something moved, beyond sensor noise.
+    pub moving: bool,
+}
+
+/// A block has changed beyond recognition when its samples differ by this much on average:
+/// about the contrast of ordinary texture, so a pan of some pixels stays below.
+const BLOCK_CUT: u8 = 14;
+/// The share of such blocks that makes a cut, in percent.
+const CUT_PERCENT: usize = 55;
+/// Sensor noise and coding noise stay under this mean absolute difference.
+const BLOCK_MOTION: u8 = 3;
+/// A block's mean differs for real from another frame's: well over noise and coding error.
+const BLOCK_DIFFERS: u8 = 10;
+/// Blocks that an object needs to be worth covering; 4 blocks of 32 × 32 pixels at 720p.
+const OBJECT_BLOCKS: usize = 4;
+
+/// Compares a frame with the one before. `None` before the first: a shot starts there.
+pub(crate) fn compare(grid: &Grid, before: Option<&Grid>) -> Change {
+    let same_shape = before.is_some_and(|b| (b.cols, b.rows) == (grid.cols, grid.rows));
+    if !same_shape || grid.change.len() != grid.mean.len() {
+        return Change { cut: true, moving: true };
+    }
+    let changed = grid.change.iter().filter(|c| **c >= BLOCK_CUT).count();
+    Change {
+        cut: changed * 100 >= grid.mean.len() * CUT_PERCENT,
+        moving: grid.change.iter().any(|c| *c >= BLOCK_MOTION),
+    }
+}
+
+/// The area in which `n` differs from both `a` and `b` while those resemble each other: something
+/// came and went in between. In shares of the picture, 0 to 1; `None` when there is nothing of
+/// an object's size.
+pub(crate) fn transient(a: &Grid, n: &Grid, b: &Grid) -> Option<Rect> {
+    let shape = (n.cols, n.rows);
+    if (a.cols, a.rows) != shape || (b.cols, b.rows) != shape {
+        return Some(Rect::new(0.0, 0.0, 1.0, 1.0));
+    }
+    let mut odd = 0;
+    let (mut left, mut top, mut right, mut bottom) = (n.cols, n.rows, 0, 0);
+    for (i, value) in n.mean.iter().enumerate() {
+        let differs = value.abs_diff(a.mean[i]) >= BLOCK_DIFFERS
+            && value.abs_diff(b.mean[i]) >= BLOCK_DIFFERS
+            && a.mean[i].abs_diff(b.mean[i]) < BLOCK_DIFFERS;
+        if differs {
+            odd += 1;
+            let (x, y) = (i % n.cols, i / n.cols);
+            (left, right) = (left.min(x), right.max(x + 1));
+            (top, bottom) = (top.min(y), bottom.max(y + 1));
+        }
+    }
+    (odd >= OBJECT_BLOCKS).then(|| {
+        let (cols, rows) = (n.cols as f32, n.rows as f32);
+        // One block more on each side: an object seldom ends on a block's edge.
+        Rect::new(
+            (left as f32 - 1.0) / cols,
+            (top as f32 - 1.0) / rows,
+            (right - left + 2) as f32 / cols,
+            (bottom - top + 2) as f32 / rows,
+        )
+        .intersect(&Rect::new(0.0, 0.0, 1.0, 1.0))
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn flat(value: u8) -> Grid {
+        Grid { cols: 40, rows: 23, mean: vec![value; 920], change: vec![0; 920] }
+    }
+
+    fn spot(value: u8, size: usize) -> Grid {
+        let mut grid = flat(100);
+        for y in 5..5 + size {
+            for x in 10..10 + size {
+                grid.mean[y * 40 + x] = value;
+            }
+        }
+        grid
+    }
+
+    #[test]
+    fn the_first_frame_and_a_new_size_start_a_shot() {
+        assert!(compare(&flat(10), None).cut);
+        let small = Grid { cols: 2, rows: 1, mean: vec![10; 2], change: vec![0; 2] };
+        assert!(compare(&flat(10), Some(&small)).cut);
+    }
+
+    #[test]
+    fn noise_is_still_and_a_new_picture_is_a_cut() {
+        let mut noisy = flat(100);
+        noisy.change.fill(2);
+        assert_eq!(compare(&noisy, Some(&flat(100))), Change::default());
+        noisy.change[7] = 20;
+        assert_eq!(compare(&noisy, Some(&flat(100))), Change { cut: false, moving: true });
+        noisy.change[..600].fill(40);
+        assert!(compare(&noisy, Some(&flat(100))).cut);
+    }
+
+    #[test]
+    fn what_came_and_went_is_found_with_a_margin() {
+        let area = transient(&flat(100), &spot(160, 3), &flat(100)).expect("a transient");
+        let object = Rect::new(10.0 / 40.0, 5.0 / 23.0, 3.0 / 40.0, 3.0 / 23.0);
+        assert!(area.intersect(&object).area() >= object.area() * 0.999);
+        assert!(area.area() < 0.05);
+    }
+
+    #[test]
+    fn what_stays_or_is_tiny_is_no_transient() {
+        assert_eq!(transient(&flat(100), &spot(160, 3), &spot(160, 3)), None);
+        assert_eq!(transient(&spot(160, 3), &spot(160, 3), &flat(100)), None);
+        assert_eq!(transient(&flat(100), &spot(160, 1), &flat(100)), None);
+        assert_eq!(transient(&flat(100), &flat(100), &flat(100)), None);
+    }
+
+    #[test]
+    fn grids_of_different_shape_explain_nothing() {
+        let small = Grid { cols: 2, rows: 1, mean: vec![10; 2], change: vec![0; 2] };
+        assert_eq!(transient(&small, &flat(1), &flat(1)), Some(Rect::new(0.0, 0.0, 1.0, 1.0)));
+    }
+}

@@ -1,0 +1,406 @@
+//! The promises of the guard under random schedules: answers late, lost, failed or out of order,
+//! bursts, gaps, cuts, time standing still.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::censor::Document;
+
+const CONFIG: Config = Config {
+    max_gap: Duration::from_millis(200),
+    lead: Duration::from_millis(20),
+    analysis: Duration::from_millis(60),
+};
+const DELAY: Duration = Duration::from_millis(200);
+const SIZE: (u32, u32) = (1280, 720);
+
+fn policy(rules: &str) -> Arc<Policy> {
+    Arc::new(serde_json::from_str::<Document>(rules).unwrap().resolve())
+}
+
+fn faces() -> Arc<Policy> {
+    policy(r#"{"classes": {"FACE": {"threshold": 0.3, "action": "solid"}}, "padding": 0.1}"#)
+}
+
+fn grid(value: u8) -> Arc<Grid> {
+    Arc::new(gate::tests::flat(value))
+}
+
+fn face(x: f32) -> Finding {
+    Finding { class: "FACE".into(), score: 0.8, rect: Rect::new(x, 200.0, 120.0, 150.0) }
+}
+
+/// What happens to the answer of one analysis.
+#[derive(Clone, Debug)]
+enum Fate {
+    After(u64),
+    Never,
+    Fails(u64),
+    Shed(u64),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        6 => (1u64..60).prop_map(Fate::After),
+        2 => (60u64..400).prop_map(Fate::After),
+        1 => Just(Fate::Never),
+        1 => (1u64..100).prop_map(Fate::Fails),
+        1 => (1u64..100).prop_map(Fate::Shed),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Shown {
+    /// Milliseconds since the frame before arrived; 0 is a burst.
+    after: u64,
+    /// Milliseconds of RTP time since the frame before.
+    step: u64,
+    cut: bool,
+    moving: bool,
+    face: Option<u16>,
+    fate: Fate,
+    /// How the operator's button stands from here on.
+    covering: bool,
+}
+
+fn shown() -> impl Strategy<Value = Shown> {
+    let arrival = prop_oneof![8 => 25u64..42, 2 => Just(0u64), 1 => 200u64..900];
+    let step = prop_oneof![9 => Just(33u64), 1 => 100u64..700];
+    (
+        (arrival, step, prop::bool::weighted(0.05), prop::bool::weighted(0.7)),
+        (prop::option::weighted(0.4, 0u16..1100), fate(), prop::bool::weighted(0.03)),
+    )
+        .prop_map(|((after, step, cut, moving), (face, fate, covering))| Shown {
+            after,
+            step,
+            cut,
+            moving,
+            face,
+            fate,
+            covering,
+        })
+}
+
+/// One released frame as the outside saw it.
+struct Released {
+    index: u64,
+    at: u64,
+    verdict: Verdict,
+    covering: bool,
+}
+
+/// Plays a schedule, millisecond by millisecond, and records what was asked, answered in time
+/// and released.
+struct Play {
+    start: Instant,
+    guard: Guard,
+    frames: Vec<(Frame, Shown)>,
+    /// Frames answered well, with the time of the answer.
+    seen: BTreeMap<u64, u64>,
+    pending: Vec<(u64, u64, Result<Vec<Finding>, Failure>)>,
+    released: Vec<Released>,
+    covering: bool,
+}
+
+impl Play {
+    fn run(schedule: &[Shown], tick: u64) -> Self {
+        let start = Instant::now();
+        let mut play = Self {
+            start,
+            guard: Guard::new(CONFIG, faces()),
+            frames: Vec::new(),
+            seen: BTreeMap::new(),
+            pending: Vec::new(),
+            released: Vec::new(),
+            covering: false,
+        };
+        let (mut now, mut rtp) = (0, 0);
+        for (index, shown) in (0..).zip(schedule) {
+            play.advance(&mut now, shown.after, tick);
+            rtp += shown.step;
+            let cut = shown.cut || index == 0;
+            let frame = Frame {
+                index,
+                time: rtp as f64 / 1000.0,
+                due: start + Duration::from_millis(now) + DELAY,
+                size: SIZE,
+                grid: grid(100),
+                cut,
+                moving: shown.moving,
+            };
+            play.covering = shown.covering;
+            play.guard.set_covering(shown.covering);
+            play.frames.push((frame.clone(), Shown { cut, ..shown.clone() }));
+            play.guard.push(frame);
+            play.settle(now);
+        }
+        play.advance(&mut now, 2_000, 1);
+        play
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.start + Duration::from_millis(ms)
+    }
+
+    fn advance(&mut self, now: &mut u64, by: u64, tick: u64) {
+        let end = *now + by;
+        while *now < end {
+            *now = (*now + tick).min(end);
+            let due: Vec<_> = self.pending.extract_if(.., |p| p.0 <= *now).collect();
+            for (_, index, result) in due {
+                // Only an answer before its frame has left counts as one.
+                if result.is_ok() && !self.released.iter().any(|r| r.index == index) {
+                    self.seen.insert(index, *now);
+                }
+                self.guard.answer(index, result, self.at(*now));
+            }
+            self.settle(*now);
+        }
+    }
+
+    fn settle(&mut self, now: u64) {
+        loop {
+            match self.guard.poll(self.at(now)) {
+                Step::Analyse { index, deadline, .. } => self.analyse(index, deadline, now),
+                Step::Release { index, verdict } => self.released.push(Released {
+                    index,
+                    at: now,
+                    verdict,
+                    covering: self.covering,
+                }),
+                Step::Wait(_) => return,
+            }
+        }
+    }
+
+    fn analyse(&mut self, index: u64, deadline: Instant, now: u64) {
+        assert!(deadline > self.at(now), "asked for frame {index} after its time");
+        let shown = &self.frames[usize::try_from(index).unwrap()].1;
+        let findings = shown.face.map(|x| face(f32::from(x))).into_iter().collect();
+        match shown.fate {
+            Fate::After(ms) => self.pending.push((now + ms, index, Ok(findings))),
+            Fate::Fails(ms) => {
+                self.pending.push((now + ms, index, Err(Failure::Failed("test".into()))));
+            }
+            Fate::Shed(ms) => self.pending.push((now + ms, index, Err(Failure::Shed))),
+            Fate::Never => {}
+        }
+    }
+
+    /// The analysed frame at or next to `index` in its shot, in one direction, whose answer was
+    /// there at `at`.
+    fn witness(&self, index: u64, at: u64, forward: bool) -> Option<u64> {
+        let known = |i: &u64| self.seen.get(i).is_some_and(|t| *t <= at);
+        if forward {
+            (index..self.frames.len() as u64)
+                .take_while(|i| *i == index || !self.frames[*i as usize].1.cut)
+                .find(known)
+        } else {
+            let shot = (0..=index).rev().find(|i| self.frames[*i as usize].1.cut).unwrap_or(0);
+            (shot..=index).rev().find(known)
+        }
+    }
+}
+
+fn contains(outer: &Rect, inner: &Rect) -> bool {
+    let inner = inner.clip(SIZE.0, SIZE.1);
+    (outer.intersect(&inner).area() - inner.area()).abs() < 1.0
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_frame_leaves_once_in_order_and_by_its_time(
+        schedule in prop::collection::vec(shown(), 1..120),
+        tick in 1u64..8,
+    ) {
+        let play = Play::run(&schedule, tick);
+        prop_assert_eq!(play.released.len(), schedule.len());
+        for (expected, released) in (0..).zip(&play.released) {
+            prop_assert_eq!(released.index, expected);
+            let due = play.frames[expected as usize].0.due - CONFIG.lead;
+            let at = play.at(released.at);
+            prop_assert!(at >= due, "frame {} left before its time", expected);
+            prop_assert!(at <= due + Duration::from_millis(tick + 1), "frame {} left late", expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_that_was_neither_analysed_nor_bracketed(
+        schedule in prop::collection::vec(shown(), 1..120),
+        tick in 1u64..8,
+    ) {
+        let play = Play::run(&schedule, tick);
+        for r in &play.released {
+            if !matches!(r.verdict, Verdict::Clean | Verdict::Regions(_)) {
+                continue;
+            }
+            let a = play.witness(r.index, r.at, false);
+            let b = play.witness(r.index, r.at, true);
+            prop_assert!(a.is_some() && b.is_some(), "frame {} shown, seen {:?} {:?}", r.index, a, b);
+            let time = |i: Option<u64>| play.frames[i.unwrap() as usize].0.time;
+            prop_assert!(
+                time(b) - time(a) <= CONFIG.max_gap.as_secs_f64() * GAP_SLACK + 1e-9,
+                "frame {} shown between frames {:?} and {:?}, too far apart", r.index, a, b
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_found_is_covered_on_its_frame_and_carried_to_the_frames_beside(
+        schedule in prop::collection::vec(shown(), 1..120),
+    ) {
+        let play = Play::run(&schedule, 1);
+        for r in &play.released {
+            let beside = [play.witness(r.index, r.at, false), play.witness(r.index, r.at, true)];
+            let faces = beside.iter().flatten().filter_map(|i| play.frames[*i as usize].1.face);
+            for x in faces {
+                match &r.verdict {
+                    Verdict::Clean => prop_assert!(false, "frame {} is clean", r.index),
+                    Verdict::Regions(regions) if beside == [Some(r.index); 2] => prop_assert!(
+                        regions.iter().any(|g| contains(&g.rect, &face(f32::from(x)).rect)),
+                        "the face of frame {} is not covered by {:?}", r.index, regions
+                    ),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_dump_button_covers_every_frame_that_has_not_left(
+        schedule in prop::collection::vec(shown(), 1..120),
+    ) {
+        let play = Play::run(&schedule, 1);
+        for r in play.released.iter().filter(|r| r.covering) {
+            prop_assert_eq!(&r.verdict, &Verdict::Covered(Reason::Operator));
+        }
+    }
+}
+
+/// A guard fed at 30 frames a second; `answer` says what detection finds on each frame, at once.
+fn steady(
+    guard: &mut Guard,
+    count: u64,
+    moving: bool,
+    mut answer: impl FnMut(u64) -> Option<Result<Vec<Finding>, Failure>>,
+) -> (Vec<Verdict>, Vec<u64>) {
+    let start = Instant::now();
+    let (mut verdicts, mut asked) = (Vec::new(), Vec::new());
+    for ms in 0..count * 33 + 400 {
+        let now = start + Duration::from_millis(ms);
+        if ms % 33 == 0 && ms / 33 < count {
+            let index = ms / 33;
+            guard.push(Frame {
+                index,
+                time: ms as f64 / 1000.0,
+                due: now + DELAY,
+                size: SIZE,
+                grid: grid(if index == 5 { 140 } else { 100 }),
+                cut: index == 0,
+                moving,
+            });
+        }
+        loop {
+            match guard.poll(now) {
+                Step::Analyse { index, .. } => {
+                    asked.push(index);
+                    if let Some(result) = answer(index) {
+                        guard.answer(index, result, now + Duration::from_millis(15));
+                    }
+                }
+                Step::Release { verdict, .. } => verdicts.push(verdict),
+                Step::Wait(_) => break,
+            }
+        }
+    }
+    assert_eq!(verdicts.len() as u64, count);
+    (verdicts, asked)
+}
+
+#[test]
+fn a_clean_stream_is_clean_from_its_first_frame_to_its_last() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let (verdicts, asked) = steady(&mut guard, 90, true, |_| Some(Ok(Vec::new())));
+    assert!(verdicts.iter().all(|v| *v == Verdict::Clean), "{verdicts:?}");
+    assert_eq!(asked.len(), 90, "a quick machine looks at every moving frame");
+}
+
+#[test]
+fn a_still_picture_is_looked_at_no_more_often_than_it_must_be_and_a_flash_in_it_is_seen() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let (verdicts, asked) = steady(&mut guard, 90, false, |_| Some(Ok(Vec::new())));
+    assert!(verdicts.iter().all(|v| *v == Verdict::Clean), "{verdicts:?}");
+    assert!(asked.len() <= 30, "more than every third frame: {asked:?}");
+    assert!(asked.contains(&5), "the flash of one frame is not analysed: {asked:?}");
+}
+
+#[test]
+fn a_dead_detector_covers_everything_and_says_why() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let failed = |_| Some(Err(Failure::Failed("out of order".into())));
+    let (verdicts, _) = steady(&mut guard, 30, true, failed);
+    assert!(verdicts.iter().all(|v| *v == Verdict::Covered(Reason::Failed)), "{verdicts:?}");
+
+    let mut guard = Guard::new(CONFIG, faces());
+    let (verdicts, _) = steady(&mut guard, 30, true, |_| None);
+    assert!(verdicts.iter().all(|v| *v == Verdict::Covered(Reason::Late)), "{verdicts:?}");
+}
+
+#[test]
+fn an_object_found_late_is_covered_since_the_frame_before() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let (verdicts, asked) = steady(&mut guard, 60, false, |i| {
+        Some(Ok(if i >= 30 { vec![face(400.0)] } else { Vec::new() }))
+    });
+    let last_clean = *asked.iter().filter(|i| **i < 30).next_back().unwrap();
+    let first_found = *asked.iter().find(|i| **i >= 30).unwrap();
+    for index in last_clean + 1..=first_found {
+        assert!(matches!(verdicts[index as usize], Verdict::Regions(_)), "frame {index} is shown");
+    }
+}
+
+#[test]
+fn rules_take_effect_on_frames_already_held() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let now = Instant::now();
+    for index in 0..3 {
+        let due = now + DELAY + Duration::from_millis(index * 33);
+        let (time, cut) = (index as f64 / 30.0, index == 0);
+        guard.push(Frame { index, time, due, size: SIZE, grid: grid(9), cut, moving: true });
+        while let Step::Analyse { index, .. } = guard.poll(now) {
+            guard.answer(index, Ok(vec![face(10.0)]), now);
+        }
+    }
+    guard.set_policy(policy(r#"{"classes": {"FACE": {"action": "cover"}}}"#));
+    let Step::Release { verdict, .. } = guard.poll(now + DELAY) else { panic!("no release") };
+    assert_eq!(verdict, Verdict::Covered(Reason::Rule));
+    guard.set_policy(policy(r#"{"classes": {"FACE": {"action": "allow"}}}"#));
+    let Step::Release { verdict, .. } = guard.poll(now + DELAY * 2) else { panic!("no release") };
+    assert_eq!(verdict, Verdict::Clean);
+}
+
+#[test]
+fn the_rules_decide_what_stands_in_for_a_missing_verdict() {
+    for (word, expected) in [
+        ("freeze", Verdict::Frozen(Reason::Late)),
+        ("pass", Verdict::Passed(Reason::Late)),
+        ("cover", Verdict::Covered(Reason::Late)),
+    ] {
+        let rules = format!(r#"{{"classes": {{"FACE": {{}}}}, "onFailure": "{word}"}}"#);
+        let mut guard = Guard::new(CONFIG, policy(&rules));
+        let (verdicts, _) = steady(&mut guard, 5, true, |_| None);
+        assert_eq!(verdicts, vec![expected; 5]);
+    }
+}
+
+#[test]
+fn no_rules_need_no_detector() {
+    let mut guard = Guard::new(CONFIG, policy(r#"{"classes": {}}"#));
+    let (verdicts, asked) = steady(&mut guard, 10, true, |_| panic!("nothing to ask"));
+    assert!(asked.is_empty());
+    assert!(verdicts.iter().all(|v| *v == Verdict::Clean));
+}

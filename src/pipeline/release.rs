@@ -1,0 +1,244 @@
+//! Asks, decides, and hands each frame on as what it may be shown as.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::decode::Decoded;
+use super::guard::{self, Guard, Reason, Step, Verdict};
+use super::output::Output;
+use super::{Controls, Links, Spec, Timeline};
+use crate::censor::{OnFailure, Policy};
+use prometheus_client::metrics::counter::Counter;
+
+use crate::detect::{Answer, Failure, Finding, Need, Request};
+use crate::media::Picture;
+use crate::media::clock;
+use crate::session::Event;
+use crate::telemetry::{Outcome, Processor, Reason as Cover};
+
+/// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
+/// core, three times that on a busy machine, and the dump button must be felt within 50 ms.
+const LEAD: Duration = Duration::from_millis(25);
+/// The time an analysis needs on a busy machine.
+const ANALYSIS: Duration = Duration::from_millis(80);
+/// A class that was not seen for this long is news again.
+const NEWS_AFTER: Duration = Duration::from_secs(2);
+
+/// What wakes the release thread.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A decoded frame.
+    Frame(Decoded),
+    /// What detection says of a frame.
+    Answer(u64, Answer),
+    /// Stop now.
+    Stop,
+}
+
+/// The releasing stage of one track.
+pub(super) struct Stage {
+    spec: Spec,
+    links: Links,
+    controls: Arc<Controls>,
+    policy: Arc<Policy>,
+    version: u64,
+    guard: Guard,
+    held: VecDeque<Decoded>,
+    output: Output,
+    answers: SyncSender<Input>,
+    news: HashMap<Arc<str>, Instant>,
+    /// The metric of each class met so far.
+    counted: HashMap<Arc<str>, Counter>,
+}
+
+impl Stage {
+    pub(super) fn new(
+        spec: Spec,
+        links: Links,
+        controls: Arc<Controls>,
+        timeline: Timeline,
+        answers: SyncSender<Input>,
+    ) -> Self {
+        let policy = controls.policy();
+        let config = guard::Config { max_gap: spec.max_gap, lead: LEAD, analysis: ANALYSIS };
+        let guard = Guard::new(config, policy.clone());
+        let output = Output::new(spec.source, &links, timeline);
+        Self {
+            spec,
+            links,
+            controls,
+            policy,
+            version: 0,
+            guard,
+            held: VecDeque::new(),
+            output,
+            answers,
+            news: HashMap::new(),
+            counted: HashMap::new(),
+        }
+    }
+
+    /// Runs until told to stop. The stage holds a sender of its own queue, so the end of the
+    /// stream is always an [`Input::Stop`].
+    pub(super) fn run(mut self, inputs: &Receiver<Input>) {
+        loop {
+            self.follow_controls();
+            let wait = match self.guard.poll(clock::now()) {
+                Step::Analyse { index, deadline, need } => {
+                    self.analyse(index, deadline, need);
+                    None
+                }
+                Step::Release { index, verdict } => {
+                    self.release(index, &verdict);
+                    None
+                }
+                Step::Wait(until) => Some(until),
+            };
+            let input = match wait {
+                None => match inputs.try_recv() {
+                    Ok(input) => input,
+                    Err(_) => continue,
+                },
+                Some(None) => match inputs.recv() {
+                    Ok(input) => input,
+                    Err(_) => return,
+                },
+                Some(Some(until)) => {
+                    match inputs.recv_timeout(until.saturating_duration_since(clock::now())) {
+                        Ok(input) => input,
+                        Err(RecvTimeoutError::Timeout) => continue,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+            };
+            match input {
+                Input::Frame(decoded) => {
+                    self.guard.push(decoded.frame.clone());
+                    self.held.push_back(decoded);
+                }
+                Input::Answer(index, answer) => self.answered(index, answer),
+                Input::Stop => return,
+            }
+        }
+    }
+
+    fn follow_controls(&mut self) {
+        let version = self.controls.version.load(Relaxed);
+        if version != self.version {
+            self.version = version;
+            self.policy = self.controls.policy();
+            self.guard.set_policy(self.policy.clone());
+        }
+        self.guard.set_covering(self.controls.covering.load(Relaxed));
+        if self.controls.keyframe.swap(false, Relaxed) {
+            self.output.want_keyframe();
+        }
+    }
+
+    fn analyse(&self, index: u64, deadline: Instant, need: Need) {
+        let Some(picture) = self.picture(index) else { return };
+        let answers = self.answers.clone();
+        self.links.detect.submit(Request {
+            stream: self.spec.stream.as_u128() as u64,
+            picture,
+            deadline,
+            need,
+            // A full queue loses the answer: its frame is covered.
+            reply: Box::new(move |answer| {
+                let _ = answers.try_send(Input::Answer(index, answer));
+            }),
+        });
+    }
+
+    fn picture(&self, index: u64) -> Option<Arc<Picture>> {
+        let first = self.held.front()?.frame.index;
+        let at = usize::try_from(index.checked_sub(first)?).ok()?;
+        self.held.get(at).map(|d| d.picture.clone())
+    }
+
+    fn answered(&mut self, index: u64, answer: Answer) {
+        let took = answer.queued + answer.ran;
+        self.links.metrics.global().verdict_latency.observe_time(took);
+        self.links.room.processing(Processor::Detect).observe_time(took);
+        match &answer.result {
+            Ok(findings) => {
+                self.links.figures.analysed.fetch_add(1, Relaxed);
+                for finding in findings {
+                    self.report(finding);
+                }
+            }
+            Err(Failure::Shed | Failure::Late) => {}
+            Err(failure) => tracing::debug!(index, %failure, "frame not analysed"),
+        }
+        self.guard.answer(index, answer.result, clock::now());
+    }
+
+    /// Counts a finding that the rules cover; tells of it when its class is news.
+    fn report(&mut self, finding: &Finding) {
+        let counts = self
+            .policy
+            .classes
+            .get(&*finding.class)
+            .is_some_and(|(threshold, _)| finding.score >= *threshold);
+        if !counts {
+            return;
+        }
+        self.links.figures.detection(&finding.class);
+        let room = &self.links.room;
+        self.counted
+            .entry(finding.class.clone())
+            .or_insert_with(|| room.detections(&finding.class))
+            .inc();
+        let now = clock::now();
+        let last = self.news.insert(finding.class.clone(), now);
+        if last.is_none_or(|last| now - last > NEWS_AFTER) {
+            let rect = finding.rect;
+            let _ = self.links.events.send(Event::Detection {
+                stream_id: self.spec.stream,
+                room_name: self.spec.room.clone(),
+                class: finding.class.to_string(),
+                score: finding.score,
+                bbox: [rect.x, rect.y, rect.w, rect.h],
+            });
+        }
+    }
+
+    fn release(&mut self, index: u64, verdict: &Verdict) {
+        let Some(decoded) = self.held.pop_front() else { return };
+        debug_assert_eq!(decoded.frame.index, index);
+        self.count(verdict);
+        let freeze = self.policy.on_failure == OnFailure::Freeze;
+        self.output.show(&decoded, verdict, freeze);
+        let sent = clock::now().max(decoded.frame.due);
+        let added = sent.saturating_duration_since(decoded.arrived);
+        self.links.figures.added_latency(added);
+        self.links.metrics.global().added_latency.observe_time(added);
+    }
+
+    fn count(&self, verdict: &Verdict) {
+        let figures = &self.links.figures;
+        let (count, outcome, reason) = match verdict {
+            Verdict::Clean => (&figures.clean, Outcome::Clean, None),
+            Verdict::Regions(_) => (&figures.covered, Outcome::Covered, Some(Cover::Rule)),
+            Verdict::Covered(reason) | Verdict::Frozen(reason) | Verdict::Passed(reason) => {
+                let (outcome, label) = match reason {
+                    Reason::Operator => (Outcome::Covered, Cover::Operator),
+                    Reason::Rule => (Outcome::Covered, Cover::Rule),
+                    Reason::Late => (Outcome::Unverified, Cover::VerdictLate),
+                    Reason::Failed => (Outcome::Unverified, Cover::DetectorFailed),
+                };
+                let unverified = outcome == Outcome::Unverified;
+                let count = if unverified { &figures.unverified } else { &figures.covered };
+                (count, outcome, Some(label))
+            }
+        };
+        count.fetch_add(1, Relaxed);
+        self.links.room.frames(outcome).inc();
+        if let Some(reason) = reason {
+            self.links.metrics.global().covered_frames(reason).inc();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Starting a stream: both rooms made and joined, or nothing left behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::status::Status;
+use super::stream::{Cover, Stream};
+use super::{Event, Settings, Spec, StartError};
+use crate::censor::Policy;
+use crate::detect;
+use crate::livekit::{self, Downstream, Incoming, Link, publish, subscribe};
+use crate::pipeline::{Figures, Links};
+use crate::runtime::{Exit, Supervisor};
+use crate::telemetry::Metrics;
+
+/// How long joining both rooms may take.
+const JOIN: Duration = Duration::from_secs(8);
+/// How long leaving them may take.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// Everything a stream is made of, before its rooms are joined.
+pub(super) struct Opening {
+    pub spec: Spec,
+    pub policy: Arc<Policy>,
+    pub settings: Arc<Settings>,
+    pub detect: detect::Service,
+    pub metrics: Metrics,
+    pub events: broadcast::Sender<Event>,
+    pub status: Arc<Status>,
+    pub figures: Arc<Figures>,
+    pub covering: mpsc::Receiver<Cover>,
+}
+
+/// A stream in both rooms.
+pub(super) struct Opened {
+    pub stream: Stream,
+    pub rooms: Rooms,
+}
+
+/// The connections to both rooms.
+pub(super) struct Rooms {
+    actors: Supervisor,
+    room: String,
+}
+
+impl Rooms {
+    /// Leaves both rooms.
+    pub(super) async fn leave(mut self) {
+        let stuck = self.actors.shut_down(LEAVE).await;
+        if !stuck.is_empty() {
+            tracing::error!(room = self.room, ?stuck, "connections did not end in time");
+        }
+    }
+}
+
+impl Opening {
+    /// Joins both rooms. On an error both are left again.
+    pub(super) async fn open(self, stop: &CancellationToken) -> Result<Opened, StartError> {
+        let credentials = &self.settings.credentials;
+        livekit::create_rooms(credentials, &self.spec.room)
+            .await
+            .map_err(|e| StartError::Livekit(e.to_string()))?;
+        let room = &self.spec.room;
+        let (mut incoming, upstream, subscriber) =
+            subscribe::new(subscribe::Options::new(credentials.clone(), room));
+        let (outgoing, mut downstream, publisher) =
+            publish::new(publish::Options::new(credentials.clone(), room));
+        let mut actors = Supervisor::new(CancellationToken::new());
+        actors.spawn("subscribe", |stop| async { exit(subscriber.run(stop).await) });
+        actors.spawn("publish", |stop| async { exit(publisher.run(stop).await) });
+        let rooms = Rooms { actors, room: self.spec.room.clone() };
+
+        let status = self.status.clone();
+        let joined = async {
+            wait_raw(&mut incoming, &status).await?;
+            wait_processed(&mut downstream, &status).await
+        };
+        let joined = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(StartError::Closed),
+            joined = tokio::time::timeout(JOIN, joined) => joined.unwrap_or_else(|_| {
+                Err(StartError::Livekit(format!("not in both rooms within {} s", JOIN.as_secs())))
+            }),
+        };
+        if let Err(error) = joined {
+            rooms.leave().await;
+            return Err(error);
+        }
+        let links = Links {
+            detect: self.detect,
+            outgoing,
+            upstream,
+            events: self.events,
+            room: self.metrics.room(&self.spec.room),
+            metrics: self.metrics,
+            figures: self.figures,
+        };
+        let (spec, policy, covering) = (self.spec, self.policy, self.covering);
+        let stream =
+            Stream { spec, policy, links, status: self.status, incoming, downstream, covering };
+        Ok(Opened { stream, rooms })
+    }
+}
+
+async fn wait_raw(
+    incoming: &mut mpsc::Receiver<Incoming>,
+    status: &Status,
+) -> Result<(), StartError> {
+    while let Some(event) = incoming.recv().await {
+        if let Incoming::Link(link) = event {
+            status.raw(link.clone());
+            match link {
+                Link::Connected => return Ok(()),
+                Link::Failed(reason) => return Err(StartError::Livekit(reason)),
+                Link::Reconnecting(_) => {}
+            }
+        }
+    }
+    Err(StartError::Livekit("the connection to the raw room ended".into()))
+}
+
+async fn wait_processed(
+    downstream: &mut mpsc::Receiver<Downstream>,
+    status: &Status,
+) -> Result<(), StartError> {
+    while let Some(event) = downstream.recv().await {
+        if let Downstream::Link(link) = event {
+            status.processed(link.clone());
+            match link {
+                Link::Connected => return Ok(()),
+                Link::Failed(reason) => return Err(StartError::Livekit(reason)),
+                Link::Reconnecting(_) => {}
+            }
+        }
+    }
+    Err(StartError::Livekit("the connection to the processed room ended".into()))
+}
+
+/// A connection's exit in the supervisor's words.
+fn exit(exit: livekit::Exit) -> Exit {
+    match exit {
+        livekit::Exit::Cancelled => Exit::Cancelled,
+        livekit::Exit::Failed(reason) => Exit::Failed(reason),
+    }
+}

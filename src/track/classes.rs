@@ -1,0 +1,83 @@
+//! What a finding means to the tracker under the rules of a stream.
+
+use std::collections::BTreeMap;
+
+use crate::censor::{Action, Policy};
+use crate::detect::Finding;
+
+/// Share of a class's threshold down to which a finding still continues a track.
+///
+/// A face that turns away loses score long before it is gone; a new track on such a score would
+/// mostly be noise.
+const CONTINUE: f32 = 0.4;
+
+/// The classes that are covered, with the score from which a finding counts and what is done.
+#[derive(Clone, Debug, Default)]
+pub struct Classes {
+    covered: BTreeMap<String, (f32, Action)>,
+}
+
+/// How much a finding may do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Grade {
+    /// Starts a track, or continues one.
+    Strong(Action),
+    /// Continues a track.
+    Weak(Action),
+    /// Of a class that is allowed, but the same part of a body as a covered one: the model may
+    /// have changed its mind about the sex. Moves a track without renewing its lease.
+    Mate,
+}
+
+impl Classes {
+    /// The classes that `policy` covers.
+    pub fn new(policy: &Policy) -> Self {
+        Self { covered: policy.classes.clone() }
+    }
+
+    /// What `finding` may do; `None` when the rules have nothing to do with it.
+    ///
+    /// A score that is no number counts as strong.
+    pub(super) fn grade(&self, finding: &Finding) -> Option<Grade> {
+        let Some(&(threshold, action)) = self.covered.get(&*finding.class) else {
+            let group = part(&finding.class);
+            return self.covered.keys().any(|class| part(class) == group).then_some(Grade::Mate);
+        };
+        if finding.score.is_nan() || finding.score >= threshold {
+            Some(Grade::Strong(action))
+        } else if finding.score >= CONTINUE * threshold {
+            Some(Grade::Weak(action))
+        } else {
+            None
+        }
+    }
+}
+
+/// The class name without the sex: classes that share it may name one and the same object.
+pub(super) fn part(class: &str) -> String {
+    let words: Vec<_> = class.split('_').filter(|w| !matches!(*w, "FEMALE" | "MALE")).collect();
+    words.join("_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Rect;
+
+    fn finding(class: &str, score: f32) -> Finding {
+        Finding { class: class.into(), score, rect: Rect::new(0.0, 0.0, 9.0, 9.0) }
+    }
+
+    #[test]
+    fn a_score_decides_what_a_finding_may_do() {
+        let covered = [("FACE_FEMALE".to_owned(), (0.25, Action::Blur))].into();
+        let classes = Classes { covered };
+        let grade = |class, score| classes.grade(&finding(class, score));
+        assert_eq!(grade("FACE_FEMALE", 0.25), Some(Grade::Strong(Action::Blur)));
+        assert_eq!(grade("FACE_FEMALE", f32::NAN), Some(Grade::Strong(Action::Blur)));
+        assert_eq!(grade("FACE_FEMALE", 0.11), Some(Grade::Weak(Action::Blur)));
+        assert_eq!(grade("FACE_FEMALE", 0.09), None);
+        assert_eq!(grade("FACE_MALE", 0.9), Some(Grade::Mate));
+        assert_eq!(grade("FEMALE_BREAST_EXPOSED", 0.9), None);
+    }
+}

@@ -1,0 +1,339 @@
+//! The LiveKit edge against a real livekit-server: what our publisher sends, our subscriber gets,
+//! whatever happens to the network and the server in between.
+
+#[allow(unreachable_pub, missing_docs, dead_code)]
+mod support;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use scrim::livekit::{
+    self, CheckError, Downstream, Exit, Incoming, Link, Outgoing, UpstreamCommand, token,
+};
+use scrim::media::{Source, VideoCodec};
+use support::server::Server;
+use support::stage::{Broadcaster, PATIENCE, Watcher};
+
+/// The room that a publisher for `show` publishes into, and the subscriber's raw room here.
+const ROOM: &str = "show-processed";
+
+async fn pictures_arrive_unchanged(codec: VideoCodec) {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    watcher.connected().await;
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(codec).await;
+    assert_eq!(watcher.started().await.1, Some(codec));
+    let first = watcher.picture().await;
+    assert!(first.keyframe, "the first picture can be decoded");
+    let mut last = first;
+    for _ in 0..90 {
+        let picture = watcher.picture().await;
+        assert_eq!(picture.codec, codec);
+        assert!(broadcaster.sent(&picture.data), "not one byte differs");
+        assert!(picture.contiguous);
+        assert_eq!(picture.rtp_time - last.rtp_time, 3000);
+        assert!(picture.captured >= last.captured && picture.captured <= picture.arrived);
+        last = picture;
+    }
+    assert_eq!(broadcaster.leave().await, Exit::Cancelled);
+    assert_eq!(watcher.leave().await, Exit::Cancelled);
+}
+
+#[tokio::test]
+async fn vp8_arrives_unchanged() {
+    pictures_arrive_unchanged(VideoCodec::Vp8).await;
+}
+
+#[tokio::test]
+async fn h264_arrives_unchanged() {
+    pictures_arrive_unchanged(VideoCodec::H264).await;
+}
+
+#[tokio::test]
+async fn sound_arrives_unchanged_and_muting_is_told() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    watcher.connected().await;
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    let source = Source::Microphone;
+    broadcaster.send(Outgoing::Announce { source, codec: None, size: (0, 0) }).await;
+    broadcaster.wait_for("ready", |event| *event == Downstream::Ready { source }).await;
+    let sender = broadcaster.outgoing();
+    let speaker = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        for n in 0.. {
+            ticks.tick().await;
+            let (data, due) = (support::frames::audio(n), Instant::now());
+            let (rtp_time, captured) = (n * 960, due);
+            let packet = Outgoing::Audio { source, data, rtp_time, captured, due };
+            if sender.send(packet).await.is_err() {
+                return;
+            }
+        }
+    });
+    assert_eq!(watcher.started().await.1, None);
+    let known: HashSet<Arc<[u8]>> = (0..5000).map(support::frames::audio).collect();
+    let mut last = watcher.sound().await.rtp_time;
+    for _ in 0..100 {
+        let packet = watcher.sound().await;
+        assert!(known.contains(&packet.data), "not one byte differs");
+        assert_eq!(packet.rtp_time - last, 960);
+        last = packet.rtp_time;
+    }
+    for expected in [true, false] {
+        broadcaster.send(Outgoing::Mute { source, muted: expected }).await;
+        let muted = |message| match message {
+            Incoming::Muted { muted, .. } => Some(muted),
+            _ => None,
+        };
+        assert_eq!(watcher.wait_for("mute", muted).await, expected);
+    }
+    broadcaster.leave().await;
+    speaker.abort();
+}
+
+#[tokio::test]
+async fn only_broadcasters_are_seen() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    watcher.connected().await;
+    let mut stranger = Broadcaster::join(&server, "show", "somebody");
+    stranger.film(VideoCodec::Vp8).await;
+    let mut broadcaster = Broadcaster::join(&server, "show", "the-broadcaster");
+    broadcaster.film(VideoCodec::H264).await;
+    let identity = watcher
+        .wait_for("track", |message| match message {
+            Incoming::Started { identity, .. } => Some(identity),
+            _ => None,
+        })
+        .await;
+    assert_eq!(identity, "the-broadcaster");
+    for _ in 0..30 {
+        assert_eq!(watcher.picture().await.codec, VideoCodec::H264);
+    }
+    stranger.leave().await;
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn a_keyframe_that_is_asked_for_comes() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    let (track, _) = watcher.started().await;
+    // Just after the keyframe that starts the track, while the server still ignores requests.
+    while !watcher.picture().await.keyframe {}
+    let command = UpstreamCommand::RequestKeyframe { track };
+    watcher.commands.send(command).await.expect("the subscriber runs");
+    let mut pictures = 1;
+    while !watcher.picture().await.keyframe {
+        pictures += 1;
+    }
+    assert!(pictures < support::frames::GROUP, "earlier than it would have come by itself");
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn another_codec_replaces_the_track() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    let mut before: Option<String> = None;
+    for codec in [VideoCodec::Vp8, VideoCodec::H264, VideoCodec::Vp8, VideoCodec::H264] {
+        broadcaster.film(codec).await;
+        let (mut started, mut ended, mut pictures) = (None, before.is_none(), 0);
+        while pictures < 45 || !ended {
+            match watcher.wait_for("the change", Some).await {
+                Incoming::Started { track, codec: announced, .. } => {
+                    assert_eq!(announced, Some(codec));
+                    started = Some(track);
+                }
+                Incoming::Ended { track } => ended |= before.as_ref() == Some(&track),
+                Incoming::Video { track, frame } if started.as_ref() == Some(&track) => {
+                    assert_eq!(frame.codec, codec);
+                    assert!(pictures > 0 || frame.keyframe, "it starts with a keyframe");
+                    assert!(broadcaster.sent(&frame.data));
+                    pictures += 1;
+                }
+                Incoming::Video { .. } => assert!(!ended, "nothing comes after the end"),
+                _ => {}
+            }
+        }
+        before = started;
+    }
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn taking_a_track_back_and_announcing_it_again_reuses_lines() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    for _ in 0..4 {
+        broadcaster.film(VideoCodec::Vp8).await;
+        watcher.started().await;
+        for _ in 0..20 {
+            assert!(broadcaster.sent(&watcher.picture().await.data));
+        }
+        broadcaster.cut();
+        broadcaster.send(Outgoing::Retract { source: Source::Camera }).await;
+        let ended = |message| matches!(message, Incoming::Ended { .. }).then_some(());
+        watcher.wait_for("end", ended).await;
+    }
+    broadcaster.leave().await;
+}
+
+/// Watches for this long: pictures, and pictures after a gap.
+async fn count(watcher: &mut Watcher, time: Duration) -> (usize, usize) {
+    let (mut pictures, mut gaps) = (0, 0);
+    let watch = async {
+        loop {
+            let picture = watcher.picture().await;
+            pictures += 1;
+            gaps += usize::from(!picture.contiguous);
+        }
+    };
+    let _ = tokio::time::timeout(time, watch).await;
+    (pictures, gaps)
+}
+
+#[tokio::test]
+async fn three_percent_loss_is_repaired() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    watcher.picture().await;
+    watcher.faults.loss(3);
+    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(10)).await;
+    println!("received {pictures}, {gaps} gaps, {} packets lost", watcher.faults.lost());
+    assert!(watcher.faults.lost() > 20, "packets were lost");
+    assert!(pictures > 285, "{pictures} of 300 pictures came");
+    assert!(gaps <= 3, "{gaps} gaps");
+    broadcaster.faults.loss(3);
+    watcher.faults.loss(0);
+    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(10)).await;
+    println!("sent {pictures}, {gaps} gaps, {} packets lost", broadcaster.faults.lost());
+    assert!(broadcaster.faults.lost() > 20, "packets were lost");
+    assert!(pictures > 285, "{pictures} of 300 pictures came");
+    assert!(gaps <= 3, "{gaps} gaps");
+    broadcaster.leave().await;
+}
+
+/// Waits until pictures flow again after trouble: a keyframe, then thirty without a gap.
+async fn recovered(watcher: &mut Watcher, broadcaster: &Broadcaster) {
+    let recovery = async {
+        while !watcher.picture().await.keyframe {}
+        let mut run = 0;
+        while run < 30 {
+            let picture = watcher.picture().await;
+            run = if picture.contiguous && broadcaster.sent(&picture.data) { run + 1 } else { 0 };
+        }
+    };
+    tokio::time::timeout(PATIENCE, recovery).await.expect("pictures flow again");
+}
+
+#[tokio::test]
+async fn a_blackout_of_three_seconds_is_survived_by_the_subscriber() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    watcher.picture().await;
+    watcher.faults.blackout(true);
+    let lost = |message| matches!(message, Incoming::Link(Link::Reconnecting(_))).then_some(());
+    let start = Instant::now();
+    watcher.wait_for("loss", lost).await;
+    assert!(start.elapsed() < Duration::from_secs(3), "the silence is noticed");
+    tokio::time::sleep_until((start + Duration::from_secs(3)).into()).await;
+    watcher.faults.blackout(false);
+    let end = Instant::now();
+    recovered(&mut watcher, &broadcaster).await;
+    println!("pictures {:?} after the blackout", end.elapsed() - Duration::from_secs(1));
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn a_blackout_of_three_seconds_is_survived_by_the_publisher() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::H264).await;
+    watcher.started().await;
+    watcher.picture().await;
+    broadcaster.faults.blackout(true);
+    let start = Instant::now();
+    let lost = |event: &Downstream| matches!(event, Downstream::Link(Link::Reconnecting(_)));
+    broadcaster.wait_for("loss", lost).await;
+    tokio::time::sleep_until((start + Duration::from_secs(3)).into()).await;
+    broadcaster.faults.blackout(false);
+    let end = Instant::now();
+    recovered(&mut watcher, &broadcaster).await;
+    println!("pictures {:?} after the blackout", end.elapsed() - Duration::from_secs(1));
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_is_survived_by_both() {
+    let mut server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    watcher.picture().await;
+    server.kill();
+    let ended = |message| matches!(message, Incoming::Ended { .. }).then_some(());
+    watcher.wait_for("end", ended).await;
+    server.restart().await;
+    let back = Instant::now();
+    watcher.started().await;
+    recovered(&mut watcher, &broadcaster).await;
+    let took = back.elapsed() - Duration::from_secs(1);
+    println!("pictures {took:?} after the server was back");
+    assert!(took < Duration::from_secs(5));
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_and_a_server_that_is_not_there_are_told_apart() {
+    let mut server = Server::start().await;
+    let good = server.credentials();
+    livekit::create_rooms(&good, "show").await.expect("rooms are made");
+    livekit::create_rooms(&good, "show").await.expect("making them again is fine");
+    livekit::delete_processed_room(&good, "show").await.expect("it is deleted");
+    livekit::delete_processed_room(&good, "show").await.expect("deleting it again is fine");
+    let mut wrong = good.clone();
+    wrong.api_key = "nobody".into();
+    assert!(matches!(livekit::check(&wrong).await, Err(CheckError::WrongKey)));
+    let mut wrong = good.clone();
+    wrong.api_secret = "another-secret-another-secret-32c".into();
+    assert!(matches!(livekit::check(&wrong).await, Err(CheckError::WrongKey)));
+    let options = livekit::subscribe::Options::new(wrong, "show");
+    let (mut incoming, _commands, actor) = livekit::subscribe::new(options);
+    let exit = tokio::time::timeout(PATIENCE, actor.run(Default::default())).await;
+    let Ok(Exit::Failed(reason)) = exit else { panic!("it gives up") };
+    assert!(reason.contains("key"), "{reason}");
+    let Some(Incoming::Link(Link::Failed(told))) = incoming.recv().await else { panic!("told") };
+    assert_eq!(told, reason);
+    server.kill();
+    assert!(matches!(livekit::check(&good).await, Err(CheckError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn being_removed_is_final_and_a_token_made_here_marks_a_broadcaster() {
+    let server = Server::start().await;
+    let credentials = server.credentials();
+    assert!(token::broadcaster(&credentials, "show", "bob").is_ok());
+    livekit::create_rooms(&credentials, "show").await.expect("rooms are made");
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    livekit::delete_processed_room(&credentials, "show").await.expect("it is deleted");
+    let failed = |event: &Downstream| matches!(event, Downstream::Link(Link::Failed(_)));
+    broadcaster.wait_for("failure", failed).await;
+    assert!(matches!(broadcaster.leave().await, Exit::Failed(_)));
+}

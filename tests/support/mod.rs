@@ -1,0 +1,5 @@
+//! A real livekit-server on ports of its own, and frames that can be told apart.
+
+pub mod frames;
+pub mod server;
+pub mod stage;
