@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::State;
+use crate::config::Config;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 
@@ -24,7 +25,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 /// the browser keeps the response from the page.
 pub(super) async fn cors(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let allowed = origin.filter(|origin| is_allowed(&state.config().http.cors_origins, origin));
+    let allowed = origin.filter(|origin| is_allowed(state.config(), origin));
     let preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response =
@@ -50,6 +51,42 @@ fn allow_preflight(headers: &mut HeaderMap) {
     headers.extend(marks);
 }
 
-fn is_allowed(origins: &[String], origin: &HeaderValue) -> bool {
-    origins.iter().any(|known| known == "*" || known.as_bytes() == origin.as_bytes())
+fn is_allowed(config: &Config, origin: &HeaderValue) -> bool {
+    let listed = |known: &String| known == "*" || known.as_bytes() == origin.as_bytes();
+    config.http.cors_origins.iter().any(listed) || (config.dev && is_local(origin))
+}
+
+/// A page of this machine. Not any page: in development mode calls need no token, and whatever
+/// else is open in the browser must not be able to make them.
+fn is_local(origin: &HeaderValue) -> bool {
+    let host = origin.to_str().ok().and_then(|origin| {
+        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))?;
+        Some(rest.rsplit_once(':').map_or(rest, |(host, port)| {
+            if port.bytes().all(|b| b.is_ascii_digit()) { host } else { rest }
+        }))
+    });
+    matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_pages_are_told_from_others() {
+        for local in
+            ["http://localhost", "http://localhost:5173", "https://127.0.0.1:1", "http://[::1]:80"]
+        {
+            assert!(is_local(&HeaderValue::from_static(local)), "{local}");
+        }
+        for other in [
+            "null",
+            "http://localhost.example",
+            "http://a.example:80",
+            "http://localhost:80@b",
+            "file://localhost",
+        ] {
+            assert!(!is_local(&HeaderValue::from_static(other)), "{other}");
+        }
+    }
 }

@@ -100,8 +100,10 @@ impl Deliveries {
         } else if self.ended.contains(&participant.sid) {
             return Effect::Nothing;
         }
-        // The server itself, and recorders and other machines, are no audience.
-        if participant.kind != Kind::Standard as i32 {
+        // Recorders and other machines are no audience, and neither is the server itself: it joins
+        // as a plain participant, but it may publish, which no viewer may.
+        let publishes = participant.permission.as_ref().is_some_and(|may| may.can_publish);
+        if publishes || participant.kind != Kind::Standard as i32 {
             return Effect::Nothing;
         }
         Effect::Viewer { room: room.to_owned(), identity: participant.identity.clone(), joined }
@@ -245,7 +247,7 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
-    use livekit_protocol::{Room, TrackInfo};
+    use livekit_protocol::{ParticipantPermission, Room, TrackInfo};
 
     use super::*;
 
@@ -380,6 +382,10 @@ mod tests {
         let mut agent = about(event("4", "participant_joined", "stage-processed"), "PA_2", "scrim");
         agent.participant.as_mut().unwrap().kind = Kind::Agent as i32;
         assert_eq!(take(&mut all, &agent), Effect::Nothing);
+        let mut own = about(event("5", "participant_joined", "stage-processed"), "PA_3", "scrim");
+        let may = ParticipantPermission { can_publish: true, ..ParticipantPermission::default() };
+        own.participant.as_mut().unwrap().permission = Some(may);
+        assert_eq!(take(&mut all, &own), Effect::Nothing);
     }
 
     #[test]

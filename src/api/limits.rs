@@ -209,4 +209,15 @@ mod tests {
         windows.hit(ip("203.0.113.9"), Class::General, 3, now + LENGTH);
         assert_eq!(windows.clients.len(), 1);
     }
+
+    #[test]
+    fn behind_a_proxy_its_own_entry_names_the_client() {
+        let mut request = Request::new(axum::body::Body::empty());
+        request.extensions_mut().insert(Client(ip("10.0.0.1")));
+        let forged = HeaderValue::from_static("198.51.100.1, 192.0.2.7");
+        request.headers_mut().insert("x-forwarded-for", forged);
+        assert_eq!(client(&request, ""), ip("10.0.0.1"));
+        assert_eq!(client(&request, "X-Forwarded-For"), ip("192.0.2.7"));
+        assert_eq!(client(&request, "X-Real-IP"), ip("10.0.0.1"));
+    }
 }

@@ -3,6 +3,10 @@
 /// What the viewers' room of a raw room is called after its name.
 pub const PROCESSED_SUFFIX: &str = "-processed";
 
+/// The server's own identity in both rooms. LiveKit puts out whoever was there under an identity
+/// that joins again, so nobody else may have it.
+const OWN_IDENTITY: &str = "scrim";
+
 /// The viewers' room of a raw room.
 pub fn processed(room: &str) -> String {
     format!("{room}{PROCESSED_SUFFIX}")
@@ -26,7 +30,8 @@ pub(super) fn check_room(room: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether this is a participant's name: 2 to 50 of letters, digits, space, `-` and `_`.
+/// Whether this is a participant's name: 2 to 50 of letters, digits, space, `-` and `_`, and not
+/// the server's own.
 pub(super) fn check_participant(name: &str) -> Result<(), String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'_');
     if !(2..=50).contains(&name.len()) || !name.bytes().all(allowed) {
@@ -34,6 +39,9 @@ pub(super) fn check_participant(name: &str) -> Result<(), String> {
     }
     if name.trim() != name {
         return Err("participantName must not begin or end with a space".into());
+    }
+    if name.eq_ignore_ascii_case(OWN_IDENTITY) {
+        return Err(format!("participantName must not be {OWN_IDENTITY}: that is the server"));
     }
     Ok(())
 }
@@ -59,7 +67,7 @@ mod tests {
             assert!(check_participant(good).is_ok(), "{good}");
         }
         let long = "x".repeat(51);
-        for bad in ["", "a", "  ", " Ann", "Zoë", "a\nb", &long] {
+        for bad in ["", "a", "  ", " Ann", "scrim", "Zoë", "a\nb", &long] {
             assert!(check_participant(bad).is_err(), "{bad}");
         }
     }

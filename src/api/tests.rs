@@ -135,6 +135,10 @@ fn strict() -> Config {
 }
 
 fn bench(config: Config) -> Bench {
+    bench_with(config, router)
+}
+
+fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let stop = CancellationToken::new();
     let mut tasks = crate::runtime::Supervisor::new(stop.clone());
     let (commands, mut inbox) = mpsc::channel(8);
@@ -162,7 +166,7 @@ fn bench(config: Config) -> Bench {
         feed,
         stop: stop.clone(),
     };
-    Bench { router: router(parts), told, events, well, stop, _tasks: tasks }
+    Bench { router: make(parts), told, events, well, stop, _tasks: tasks }
 }
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {
@@ -662,4 +666,22 @@ async fn event_streams_end_when_the_server_stops() {
     let response = bench.router.clone().oneshot(request).await.unwrap();
     bench.stop.cancel();
     assert!(response.into_body().into_data_stream().next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_panic_is_500_without_its_text_and_a_stuck_handler_504() {
+    let mut config = dev();
+    config.http.request_timeout_ms = 50;
+    let bench = bench_with(config, |parts| {
+        let state = State::new(parts);
+        Router::new()
+            .route("/panics", get(async || -> StatusCode { panic!("the secret is 42") }))
+            .route("/hangs", get(std::future::pending::<StatusCode>))
+            .layer(from_fn_with_state(state.clone(), request::watch))
+            .with_state(state)
+    });
+    let panicked = bench.get("/panics").await;
+    assert_problem(&panicked, 500, "internal");
+    assert!(!panicked.text.contains("42"), "{}", panicked.text);
+    assert_problem(&bench.get("/hangs").await, 504, "timeout");
 }

@@ -94,9 +94,6 @@ impl Config {
             self.livekit.api_key = DEV_API_KEY.into();
             self.livekit.api_secret = DEV_API_SECRET.into();
         }
-        if self.http.cors_origins.is_empty() {
-            self.http.cors_origins = vec!["*".into()];
-        }
     }
 
     /// What a person must be told at each start; empty when nothing is unusual.

@@ -16,7 +16,8 @@ use super::Secret;
 pub struct Http {
     /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// Origins that browsers may call from: `https://host[:port]`, or `*` for any.
+    /// Origins that browsers may call from: `https://host[:port]`, or `*` for any. In development
+    /// mode pages of this machine may call too.
     pub cors_origins: Vec<String>,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,

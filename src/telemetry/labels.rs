@@ -1,8 +1,8 @@
-//! Label values: closed sets, so that the number of series is bounded.
+//! Labels: values from closed sets, so that the number of series is bounded.
 
 use std::fmt::Write as _;
 
-use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
 /// An enum whose variants are label values; `ALL` lists them in order, for arrays by variant.
 macro_rules! labels {
@@ -100,4 +100,49 @@ pub enum Breaker {
     HalfOpen = 1,
     /// Switched off.
     Open = 2,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HttpLabels {
+    pub(super) method: &'static str,
+    pub(super) route: String,
+    pub(super) status_code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DetectionLabels {
+    pub(super) r#type: String,
+    pub(super) room_name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ProcessorLabels {
+    pub(super) room_name: String,
+    pub(super) processor: Processor,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabels {
+    pub(super) room_name: String,
+    pub(super) outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DetectorLabels {
+    pub(super) detector: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct QueueLabels {
+    pub(super) queue: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct DirectionLabels {
+    pub(super) direction: Direction,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReasonLabels {
+    pub(super) reason: Reason,
 }

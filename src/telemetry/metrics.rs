@@ -13,7 +13,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::histogram::Histogram;
-use super::labels::{Breaker, Direction, Outcome, Processor, Reason};
+use super::labels::{
+    Breaker, DetectionLabels, DetectorLabels, Direction, DirectionLabels, HttpLabels, Outcome,
+    OutcomeLabels, Processor, ProcessorLabels, QueueLabels, Reason, ReasonLabels,
+};
 use super::rooms::Rooms;
 
 /// Rooms with labels of their own; what comes when all are in use is counted under [`OTHER`].
@@ -35,51 +38,6 @@ const LATENCY: &[f64] =
 
 /// Bounds for pictures in one run of a model.
 const BATCH: &[f64] = &[1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0];
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct HttpLabels {
-    method: &'static str,
-    route: String,
-    status_code: u16,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct DetectionLabels {
-    pub(super) r#type: String,
-    pub(super) room_name: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ProcessorLabels {
-    pub(super) room_name: String,
-    pub(super) processor: Processor,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct OutcomeLabels {
-    pub(super) room_name: String,
-    pub(super) outcome: Outcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DetectorLabels {
-    detector: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabels {
-    queue: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DirectionLabels {
-    direction: Direction,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: Reason,
-}
 
 /// A family of histograms with one set of bounds.
 pub(super) type Histograms<S> = Family<S, Histogram, fn() -> Histogram>;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::labels::{Outcome, Processor};
-use super::metrics::{DetectionLabels, OTHER, OutcomeLabels, PerRoom, ProcessorLabels, RoomInner};
+use super::labels::{DetectionLabels, Outcome, OutcomeLabels, Processor, ProcessorLabels};
+use super::metrics::{OTHER, PerRoom, RoomInner};
 
 /// Rooms that have labels of their own. When all are taken, the longest unused one whose handles
 /// were dropped gives its place; when none was, the newcomer is counted under [`OTHER`].
