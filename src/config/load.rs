@@ -126,7 +126,21 @@ fn problem(path: &[String], value: &Value, message: &str) -> Problem {
         let detail = "must be \"auto\" or a number of milliseconds".into();
         return Problem { key, value: Some(value.to_string()), detail };
     }
-    Problem { key, value: Some(value.to_string()), detail: message.trim().replace('\n', " ") }
+    Problem { key, value: Some(value.to_string()), detail: plain(message) }
+}
+
+/// The parser's message in an operator's words.
+fn plain(message: &str) -> String {
+    let message = message.trim().replace('\n', " ");
+    match message.split_once(", expected ") {
+        Some((what, allowed)) if what.starts_with("unknown field") => {
+            format!("unknown key; allowed: {}", allowed.trim_start_matches("one of "))
+        }
+        Some((what, allowed)) if what.starts_with("unknown variant") => {
+            format!("must be {allowed}")
+        }
+        _ => message,
+    }
 }
 
 /// Key paths and texts from the environment, strongest last.
@@ -344,7 +358,9 @@ mod tests {
         );
         let level = found.iter().find(|p| p.key == "log.level").unwrap();
         assert_eq!(level.value.as_deref(), Some("\"loud\""));
-        assert!(level.detail.contains("`warn`"), "{}", level.detail);
+        assert_eq!(level.detail, "must be one of `error`, `warn`, `info`, `debug`, `trace`");
+        let typo = found.iter().find(|p| p.key == "detect.batch_sise").unwrap();
+        assert!(typo.detail.starts_with("unknown key; allowed: `onnxruntime`"), "{}", typo.detail);
     }
 
     #[test]
