@@ -1,5 +1,7 @@
 //! Parse the command line, run, and tell the truth in the exit code.
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use scrim::app::App;
 use scrim::cli::{self, Cli, Command};
@@ -7,8 +9,17 @@ use scrim::runtime::Signals;
 use scrim::telemetry;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    match run(&Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("scrim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> anyhow::Result<()> {
     let config = cli.load(&cli::environment())?;
     if cli.command() == Command::CheckConfig {
         print!("{}", cli::print(&config)?);

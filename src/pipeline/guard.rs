@@ -269,11 +269,6 @@ impl Guard {
         }
     }
 
-    /// How many frames are held.
-    pub(crate) fn len(&self) -> usize {
-        self.held.len()
-    }
-
     fn held_mut(&mut self, index: u64) -> Option<&mut Held> {
         let first = self.held.front()?.frame.index;
         self.held.get_mut(usize::try_from(index.checked_sub(first)?).ok()?)
