@@ -38,6 +38,13 @@ pub(crate) enum Input {
     Stop,
 }
 
+/// A stretch of frames without a verdict.
+struct Unverified {
+    since: Instant,
+    frames: u64,
+    reason: Reason,
+}
+
 /// The releasing stage of one track.
 pub(super) struct Stage {
     spec: Spec,
@@ -50,6 +57,8 @@ pub(super) struct Stage {
     output: Output,
     answers: SyncSender<Input>,
     news: HashMap<Arc<str>, Instant>,
+    /// The stretch of unverified frames that is going on.
+    unverified: Option<Unverified>,
     /// The metric of each class met so far.
     counted: HashMap<Arc<str>, Counter>,
 }
@@ -77,6 +86,7 @@ impl Stage {
             output,
             answers,
             news: HashMap::new(),
+            unverified: None,
             counted: HashMap::new(),
         }
     }
@@ -210,12 +220,39 @@ impl Stage {
         let Some(decoded) = self.held.pop_front() else { return };
         debug_assert_eq!(decoded.frame.index, index);
         self.count(verdict);
+        self.episode(verdict);
         let freeze = self.policy.on_failure == OnFailure::Freeze;
         self.output.show(&decoded, verdict, freeze);
         let sent = clock::now().max(decoded.frame.due);
         let added = sent.saturating_duration_since(decoded.arrived);
         self.links.figures.added_latency(added);
         self.links.metrics.global().added_latency.observe_time(added);
+    }
+
+    /// One line for each stretch of frames without a verdict, when it is over: how long, and why.
+    fn episode(&mut self, verdict: &Verdict) {
+        let now = clock::now();
+        match verdict {
+            Verdict::Covered(reason @ (Reason::Late | Reason::Failed))
+            | Verdict::Frozen(reason)
+            | Verdict::Passed(reason) => {
+                self.unverified
+                    .get_or_insert(Unverified { since: now, frames: 0, reason: *reason })
+                    .frames += 1;
+            }
+            Verdict::Clean | Verdict::Regions(_) | Verdict::Covered(_) => {
+                if let Some(Unverified { since, frames, reason }) = self.unverified.take() {
+                    tracing::warn!(
+                        room = self.spec.room,
+                        source = ?self.spec.source,
+                        frames,
+                        ?reason,
+                        lasted = ?now - since,
+                        "frames had no verdict in time; verified again"
+                    );
+                }
+            }
+        }
     }
 
     fn count(&self, verdict: &Verdict) {
