@@ -29,8 +29,10 @@ pub(crate) struct Config {
     pub analysis: Duration,
 }
 
-/// Answers that may be outstanding before optional samples stop.
-const WINDOW: usize = 3;
+/// Answers that may be outstanding before optional samples stop. One: the next sample is taken
+/// when the last is answered, so a stream never queues behind itself, and the slower the machine,
+/// the fewer samples it gets.
+const WINDOW: usize = 1;
 /// Share of `max_gap` that two neighbouring analysed frames may be apart beyond it: sources do
 /// not keep time exactly.
 const GAP_SLACK: f64 = 1.5;
@@ -281,13 +283,20 @@ impl Guard {
             return Some(Need::Required);
         }
         let since = frame.time - last;
-        // One frame interval early: the next frame may be late.
-        if since >= self.config.max_gap.as_secs_f64() * 0.8 {
+        if since >= self.stride().as_secs_f64() {
             return Some(Need::Required);
         }
         let outstanding = self.held.iter().filter(|h| matches!(h.sight, Sight::Asked(_))).count();
         let due = frame.moving && since >= self.pace.interval().as_secs_f64();
         (due && outstanding < WINDOW).then_some(Need::Optional)
+    }
+
+    /// The longest time from one sample to the next: the frames in between are vouched for by the
+    /// next one, whose answer must be there when the verdict on the first of them is due.
+    fn stride(&self) -> Duration {
+        let patience = self.policy.delay.saturating_sub(self.config.lead + self.config.analysis);
+        // A fifth less than allowed: sources do not keep time exactly.
+        (self.config.max_gap * 4 / 5).min(patience)
     }
 
     fn want(&mut self, index: u64, need: Need) {
