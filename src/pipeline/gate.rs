@@ -40,6 +40,10 @@ const BLOCK_DIFFERS: u8 = 10;
 /// Blocks that an object needs to be worth covering; 4 blocks of 32 × 32 pixels at 720p.
 const OBJECT_BLOCKS: usize = 4;
 
+/// Most that block means differ on average where nothing came or went: lighting and small
+/// movements stay below, an object in front of another background does not.
+const SAME: u32 = 6;
+
 /// Compares a frame with the one before. `None` before the first: a shot starts there.
 pub(crate) fn compare(grid: &Grid, before: Option<&Grid>) -> Change {
     let same_shape = before.is_some_and(|b| (b.cols, b.rows) == (grid.cols, grid.rows));
@@ -85,6 +89,22 @@ pub(crate) fn transient(a: &Grid, n: &Grid, b: &Grid) -> Option<Rect> {
         )
         .intersect(&Rect::new(0.0, 0.0, 1.0, 1.0))
     })
+}
+
+/// Whether two frames show the same in `area` (shares of the picture, 0 to 1). What cannot be
+/// compared is taken to be the same.
+pub(crate) fn resembles(a: &Grid, b: &Grid, area: &Rect) -> bool {
+    if (a.cols, a.rows) != (b.cols, b.rows) {
+        return true;
+    }
+    let inside = |i: &usize| {
+        let x = ((i % a.cols) as f32 + 0.5) / a.cols as f32;
+        let y = ((i / a.cols) as f32 + 0.5) / a.rows as f32;
+        (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y)
+    };
+    let blocks: Vec<usize> = (0..a.mean.len()).filter(inside).collect();
+    let sum: u32 = blocks.iter().map(|i| u32::from(a.mean[*i].abs_diff(b.mean[*i]))).sum();
+    sum <= SAME * blocks.len() as u32
 }
 
 #[cfg(test)]
@@ -137,6 +157,17 @@ pub(crate) mod tests {
         assert_eq!(transient(&spot(160, 3), &spot(160, 3), &flat(100)), None);
         assert_eq!(transient(&flat(100), &spot(160, 1), &flat(100)), None);
         assert_eq!(transient(&flat(100), &flat(100), &flat(100)), None);
+    }
+
+    #[test]
+    fn an_area_resembles_itself_until_something_stands_in_it() {
+        let area = Rect::new(9.0 / 40.0, 4.0 / 23.0, 5.0 / 40.0, 5.0 / 23.0);
+        assert!(resembles(&flat(100), &flat(104), &area));
+        assert!(!resembles(&flat(100), &spot(160, 3), &area));
+        let elsewhere = Rect::new(0.5, 0.5, 0.2, 0.2);
+        assert!(resembles(&flat(100), &spot(160, 3), &elsewhere));
+        let tiny = Rect::new(0.5, 0.5, 0.001, 0.001);
+        assert!(resembles(&flat(100), &flat(200), &tiny), "too small to tell");
     }
 
     #[test]

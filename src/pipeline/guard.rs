@@ -15,7 +15,10 @@ use super::pace::Pace;
 use crate::censor::{Action, OnFailure, Policy, Region};
 use crate::detect::{Failure, Finding, Need};
 use crate::media::Rect;
-use crate::track::{self, Classes, Margins, Moment, Snapshot, Tracker, bracket};
+use crate::track::{self, Area, Classes, Fix, Margins, Moment, Snapshot, Tracker, bracket};
+
+/// Frames whose block means are kept to look back at: what is held, and two seconds before.
+const RECENT: usize = 128;
 
 /// What does not change while a stream runs.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +162,8 @@ pub(crate) struct Guard {
     classes: Classes,
     /// What is known of the shot of the oldest held frame, up to the last released one.
     shot: Option<Shot>,
+    /// Block means of the last frames, released ones too, oldest first.
+    recent: VecDeque<(u64, Arc<Grid>)>,
     /// Size of the newest frame.
     size: (u32, u32),
     /// Index and time of the last frame asked for; `None` at a shot's start.
@@ -178,6 +183,7 @@ impl Guard {
             policy,
             held: VecDeque::new(),
             shot: None,
+            recent: VecDeque::new(),
             size: (0, 0),
             asked: None,
             wanted: VecDeque::new(),
@@ -210,6 +216,10 @@ impl Guard {
         frame.cut |= std::mem::replace(&mut self.size, frame.size) != frame.size;
         if frame.cut {
             self.close_shot();
+        }
+        self.recent.push_back((frame.index, frame.grid.clone()));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
         }
         if self.policy.classes.is_empty() {
             // No detector is needed, so every one that is has answered.
@@ -434,6 +444,16 @@ impl Guard {
         self.regions(shot_len, strange)
     }
 
+    /// Whether `frame` still shows, where an object was seen at `fix`, what was there then.
+    fn is_still_there(&self, frame: &Frame, fix: &Fix) -> bool {
+        let Some((_, then)) = self.recent.iter().find(|(index, _)| *index == fix.at.index) else {
+            return true;
+        };
+        let (w, h) = (frame.size.0 as f32, frame.size.1 as f32);
+        let area = Rect::new(fix.rect.x / w, fix.rect.y / h, fix.rect.w / w, fix.rect.h / h);
+        gate::resembles(&frame.grid, then, &area)
+    }
+
     /// Why the oldest frame has no verdict, and what the rules make of that.
     fn unverified(&self, shot_len: usize) -> Verdict {
         let failed = self.held.range(..shot_len).any(|h| matches!(h.sight, Sight::Failed));
@@ -461,7 +481,8 @@ impl Guard {
         }
         let margins = Margins { padding: self.policy.padding, ..Margins::default() };
         let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
-        let mut regions: Vec<Region> = areas.iter().map(Region::from).collect();
+        let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.is_still_there(first, &fix));
+        let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
         if regions.iter().any(|r| r.action == Action::Cover) {
             return Verdict::Covered(Reason::Rule);
         }

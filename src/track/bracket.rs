@@ -53,6 +53,9 @@ pub struct Area {
     pub action: Action,
     /// In pixels, grown and cut to the frame; finite, never empty.
     pub rect: Rect,
+    /// Set when more than one analysed frame between n and the object's nearest fix did not show
+    /// it: that fix. The object may be gone, or not have been there yet; the caller may look.
+    pub doubt: Option<Fix>,
 }
 
 impl From<&Area> for Region {
@@ -109,12 +112,13 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
     };
     let latest = sightings.iter().rfind(|s| s.fix.at.index <= n.index).unwrap_or(&first);
     let size = known[0].size;
+    let doubt = doubt(n, first.id, known, &fixes);
     let mut push = |rect: Rect, own: &Rect| {
         let padded = rect.grow(own.w * margins.padding, own.h * margins.padding);
         let rect = padded.clip(size.0, size.1);
         if rect.w > 0.0 && rect.h > 0.0 {
             let (class, action) = (Arc::clone(&latest.class), strictest(&sightings));
-            to.push(Area { id: first.id, class, action, rect });
+            to.push(Area { id: first.id, class, action, rect, doubt });
         }
     };
     push(place, &own);
@@ -124,6 +128,19 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
         let line = interpolate(n, &kin, &first.fix);
         push(line, &line);
     }
+}
+
+/// The fix nearest to n when two analysed frames or more, from n to that fix, did not show the
+/// object. One is a detector's blink.
+fn doubt(n: Moment, id: u64, known: &[&Snapshot], fixes: &[&Fix]) -> Option<Fix> {
+    let (first, last) = (fixes.first()?, fixes.last()?);
+    if n.index < first.at.index {
+        // The analysed frame before the first sighting is the first that did not show it.
+        return known[0].previous.is_some_and(|blink| n.index < blink).then_some(**first);
+    }
+    let seen_after = last.at.index >= n.index;
+    let missed = known[0].sighting(id).map_or(0, |s| s.missed);
+    (!seen_after && known[0].at.index <= n.index && missed > 1).then_some(**last)
 }
 
 fn strictest(sightings: &[&Sighting]) -> Action {

@@ -60,6 +60,8 @@ pub struct Sighting {
     pub confidence: f32,
     /// Where it was last seen; at this very frame unless it coasts.
     pub fix: Fix,
+    /// Analysed frames, this one included, that have not shown it since.
+    pub missed: u32,
     /// The frame it was first seen on.
     pub born: u64,
     /// For an object first seen here: one of its kind that was lost at the same time, and may be
@@ -127,6 +129,7 @@ impl Tracker {
         for track in &mut self.tracks {
             track.filter.predict(self.last.map_or(0.0, |last| at.since(last)));
             track.missed += 1;
+            track.sighting.missed += 1;
             track.sighting.kin = None;
         }
         let (strong, weak): (Vec<_>, Vec<_>) = findings
@@ -212,6 +215,7 @@ impl Tracker {
                 action,
                 confidence: candidate.finding.score,
                 fix: Fix { at, rect: candidate.rect, speed: (0.0, 0.0) },
+                missed: 0,
                 born: at.index,
                 kin,
             };
@@ -241,6 +245,7 @@ impl Track {
         self.filter.update(&candidate.rect);
         self.seen_once = false;
         self.sighting.fix = Fix { at, rect: candidate.rect, speed: self.filter.speed() };
+        self.sighting.missed = 0;
         if let Grade::Strong(action) | Grade::Weak(action) = candidate.grade {
             self.missed = 0;
             self.sighting.confidence = candidate.finding.score;
