@@ -18,9 +18,11 @@ use crate::config::{self, Config};
 use crate::detect::{self, Health, Manifest, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
+use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{self, Event, Manager, Registry, Settings, State};
 use crate::telemetry::{Breaker, Metrics};
+use crate::track;
 
 /// Events that a slow reader may be behind before it loses the oldest.
 const EVENTS: usize = 1_024;
@@ -75,7 +77,14 @@ impl App {
 
         let settings = Settings {
             credentials: credentials.clone(),
-            max_gap: Duration::from_secs_f64(1.0 / config.pipeline.processing_fps),
+            watch: pipeline::Watch {
+                max_gap: Duration::from_secs_f64(1.0 / config.pipeline.processing_fps),
+                track: track::Config {
+                    decay: config.pipeline.confidence_decay_rate as f32,
+                    predict: config.pipeline.kalman_enabled,
+                    ..track::Config::default()
+                },
+            },
             rules: config.rules.clone(),
             enabled: config.censorship.enabled,
         };
@@ -83,7 +92,7 @@ impl App {
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone());
         let (feed_handle, feed) = Feed::new(manager.events());
         let stop = CancellationToken::new();
-        let health = Watch { credentials, detect: detect.clone(), manager: manager.clone() };
+        let health = Probe { credentials, detect: detect.clone(), manager: manager.clone() };
         let router = api::router(Parts {
             config: config.clone(),
             manager,
@@ -252,13 +261,13 @@ async fn gauges(detect: Service, metrics: Metrics, stop: CancellationToken) -> E
 }
 
 /// How the dependencies are, for `/health`.
-struct Watch {
+struct Probe {
     credentials: Credentials,
     detect: Service,
     manager: Manager,
 }
 
-impl HealthSource for Watch {
+impl HealthSource for Probe {
     fn report(&self) -> BoxFuture<'_, Dependencies> {
         async {
             let streams = self.manager.list().await;
@@ -274,7 +283,7 @@ impl HealthSource for Watch {
     }
 }
 
-impl Watch {
+impl Probe {
     /// LiveKit itself, and the media path of every stream through it.
     async fn livekit(&self, live: &[&session::Summary]) -> LivekitHealth {
         match livekit::check(&self.credentials).await {

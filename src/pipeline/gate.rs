@@ -42,7 +42,7 @@ const OBJECT_BLOCKS: usize = 4;
 
 /// Most that block means differ on average where nothing came or went: lighting and small
 /// movements stay below, an object in front of another background does not.
-const SAME: u32 = 6;
+const SAME: u32 = 10;
 
 /// Compares a frame with the one before. `None` before the first: a shot starts there.
 pub(crate) fn compare(grid: &Grid, before: Option<&Grid>) -> Change {
@@ -57,38 +57,76 @@ pub(crate) fn compare(grid: &Grid, before: Option<&Grid>) -> Change {
     }
 }
 
-/// The area in which `n` differs from both `a` and `b` while those resemble each other: something
-/// came and went in between. In shares of the picture, 0 to 1; `None` when there is nothing of
-/// an object's size.
-pub(crate) fn transient(a: &Grid, n: &Grid, b: &Grid) -> Option<Rect> {
+/// The areas in which `n` differs from both `a` and `b` while those resemble each other: things
+/// that came and went in between. In shares of the picture, 0 to 1; only those of an object's
+/// size. Frames that cannot be compared are strange all over.
+pub(crate) fn transients(a: &Grid, n: &Grid, b: &Grid) -> Vec<Rect> {
     let shape = (n.cols, n.rows);
     if (a.cols, a.rows) != shape || (b.cols, b.rows) != shape {
-        return Some(Rect::new(0.0, 0.0, 1.0, 1.0));
+        return vec![Rect::new(0.0, 0.0, 1.0, 1.0)];
     }
-    let mut odd = 0;
-    let (mut left, mut top, mut right, mut bottom) = (n.cols, n.rows, 0, 0);
-    for (i, value) in n.mean.iter().enumerate() {
-        let differs = value.abs_diff(a.mean[i]) >= BLOCK_DIFFERS
+    let differs = |(i, value): (usize, &u8)| {
+        value.abs_diff(a.mean[i]) >= BLOCK_DIFFERS
             && value.abs_diff(b.mean[i]) >= BLOCK_DIFFERS
-            && a.mean[i].abs_diff(b.mean[i]) < BLOCK_DIFFERS;
-        if differs {
-            odd += 1;
-            let (x, y) = (i % n.cols, i / n.cols);
-            (left, right) = (left.min(x), right.max(x + 1));
-            (top, bottom) = (top.min(y), bottom.max(y + 1));
+            && a.mean[i].abs_diff(b.mean[i]) < BLOCK_DIFFERS
+    };
+    let mut odd: Vec<bool> = n.mean.iter().enumerate().map(differs).collect();
+    let mut areas = Vec::new();
+    for start in 0..odd.len() {
+        let patch = take_patch(&mut odd, start, n.cols);
+        if patch.blocks >= OBJECT_BLOCKS {
+            areas.push(patch.area(n.cols, n.rows));
         }
     }
-    (odd >= OBJECT_BLOCKS).then(|| {
-        let (cols, rows) = (n.cols as f32, n.rows as f32);
-        // One block more on each side: an object seldom ends on a block's edge.
+    areas
+}
+
+/// Neighbouring blocks: how many, and the columns and rows they span.
+struct Patch {
+    blocks: usize,
+    left: usize,
+    top: usize,
+    right: usize,
+    bottom: usize,
+}
+
+impl Patch {
+    /// In shares of the picture, with one block more on each side: an object seldom ends on a
+    /// block's edge.
+    fn area(&self, cols: usize, rows: usize) -> Rect {
+        let (cols, rows) = (cols as f32, rows as f32);
         Rect::new(
-            (left as f32 - 1.0) / cols,
-            (top as f32 - 1.0) / rows,
-            (right - left + 2) as f32 / cols,
-            (bottom - top + 2) as f32 / rows,
+            (self.left as f32 - 1.0) / cols,
+            (self.top as f32 - 1.0) / rows,
+            (self.right - self.left + 3) as f32 / cols,
+            (self.bottom - self.top + 3) as f32 / rows,
         )
         .intersect(&Rect::new(0.0, 0.0, 1.0, 1.0))
-    })
+    }
+}
+
+/// Takes the odd blocks that hang together with the one at `start` (flood fill, 8 neighbours).
+fn take_patch(odd: &mut [bool], start: usize, cols: usize) -> Patch {
+    let (x, y) = (start % cols, start / cols);
+    let mut patch = Patch { blocks: 0, left: x, top: y, right: x, bottom: y };
+    let mut open = vec![start];
+    while let Some(at) = open.pop() {
+        if !std::mem::take(&mut odd[at]) {
+            continue;
+        }
+        let (x, y) = (at % cols, at / cols);
+        patch.blocks += 1;
+        (patch.left, patch.right) = (patch.left.min(x), patch.right.max(x));
+        (patch.top, patch.bottom) = (patch.top.min(y), patch.bottom.max(y));
+        for y in y.saturating_sub(1)..=(y + 1).min(odd.len() / cols - 1) {
+            for x in x.saturating_sub(1)..=(x + 1).min(cols - 1) {
+                if odd[y * cols + x] {
+                    open.push(y * cols + x);
+                }
+            }
+        }
+    }
+    patch
 }
 
 /// Whether two frames show the same in `area` (shares of the picture, 0 to 1). What cannot be
@@ -144,25 +182,36 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_came_and_went_is_found_with_a_margin() {
-        let area = transient(&flat(100), &spot(160, 3), &flat(100)).expect("a transient");
-        let object = Rect::new(10.0 / 40.0, 5.0 / 23.0, 3.0 / 40.0, 3.0 / 23.0);
-        assert!(area.intersect(&object).area() >= object.area() * 0.999);
-        assert!(area.area() < 0.05);
+    fn what_came_and_went_is_found_with_a_margin_each_on_its_own() {
+        let mut two = spot(160, 3);
+        for i in [30, 31, 70, 71] {
+            two.mean[16 * 40 + i] = 30;
+        }
+        let areas = transients(&flat(100), &two, &flat(100));
+        let objects = [
+            Rect::new(10.0 / 40.0, 5.0 / 23.0, 3.0 / 40.0, 3.0 / 23.0),
+            Rect::new(30.0 / 40.0, 16.0 / 23.0, 2.0 / 40.0, 2.0 / 23.0),
+        ];
+        assert_eq!(areas.len(), 2, "{areas:?}");
+        for (area, object) in areas.iter().zip(objects) {
+            assert!(area.intersect(&object).area() >= object.area() * 0.999);
+            assert!(area.area() < 0.05);
+        }
     }
 
     #[test]
     fn what_stays_or_is_tiny_is_no_transient() {
-        assert_eq!(transient(&flat(100), &spot(160, 3), &spot(160, 3)), None);
-        assert_eq!(transient(&spot(160, 3), &spot(160, 3), &flat(100)), None);
-        assert_eq!(transient(&flat(100), &spot(160, 1), &flat(100)), None);
-        assert_eq!(transient(&flat(100), &flat(100), &flat(100)), None);
+        let none: [Rect; 0] = [];
+        assert_eq!(transients(&flat(100), &spot(160, 3), &spot(160, 3)), none);
+        assert_eq!(transients(&spot(160, 3), &spot(160, 3), &flat(100)), none);
+        assert_eq!(transients(&flat(100), &spot(160, 1), &flat(100)), none);
+        assert_eq!(transients(&flat(100), &flat(100), &flat(100)), none);
     }
 
     #[test]
     fn an_area_resembles_itself_until_something_stands_in_it() {
         let area = Rect::new(9.0 / 40.0, 4.0 / 23.0, 5.0 / 40.0, 5.0 / 23.0);
-        assert!(resembles(&flat(100), &flat(104), &area));
+        assert!(resembles(&flat(100), &flat(108), &area));
         assert!(!resembles(&flat(100), &spot(160, 3), &area));
         let elsewhere = Rect::new(0.5, 0.5, 0.2, 0.2);
         assert!(resembles(&flat(100), &spot(160, 3), &elsewhere));
@@ -173,6 +222,6 @@ pub(crate) mod tests {
     #[test]
     fn grids_of_different_shape_explain_nothing() {
         let small = Grid { cols: 2, rows: 1, mean: vec![10; 2], change: vec![0; 2] };
-        assert_eq!(transient(&small, &flat(1), &flat(1)), Some(Rect::new(0.0, 0.0, 1.0, 1.0)));
+        assert_eq!(transients(&small, &flat(1), &flat(1)), [Rect::new(0.0, 0.0, 1.0, 1.0)]);
     }
 }

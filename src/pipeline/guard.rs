@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub max_gap: Duration,
     /// How long before its release a frame's verdict is taken: time for covering and encoding.
     pub lead: Duration,
+    /// How objects are followed.
+    pub track: track::Config,
     /// The least time an analysis needs; a frame that nothing later vouches for is asked for at
     /// the latest this long before its verdict is due.
     pub analysis: Duration,
@@ -138,8 +140,8 @@ struct Shot {
 }
 
 impl Shot {
-    fn new(size: (u32, u32)) -> Self {
-        Self { tracker: Tracker::new(track::Config::default(), size), anchor: None }
+    fn new(config: &Config, size: (u32, u32)) -> Self {
+        Self { tracker: Tracker::new(config.track, size), anchor: None }
     }
 }
 
@@ -199,7 +201,7 @@ impl Guard {
         if let Some(Anchor { at, size, grid, findings, .. }) =
             self.shot.take().and_then(|shot| shot.anchor)
         {
-            let mut shot = Shot::new(size);
+            let mut shot = Shot::new(&self.config, size);
             let known = shot.tracker.step(at, &findings, &self.classes);
             shot.anchor = Some(Anchor { at, size, grid, findings, known });
             self.shot = Some(shot);
@@ -338,7 +340,7 @@ impl Guard {
         let strange: Vec<_> = self
             .held
             .range(from..end)
-            .filter(|n| gate::transient(a, &n.frame.grid, b).is_some())
+            .filter(|n| !gate::transients(a, &n.frame.grid, b).is_empty())
             .map(|n| (n.frame.index, Need::Required))
             .collect();
         self.wanted.extend(strange);
@@ -412,7 +414,7 @@ impl Guard {
             self.shot = None;
         }
         if let Sight::Seen(findings) = sight {
-            let shot = self.shot.get_or_insert_with(|| Shot::new(frame.size));
+            let shot = self.shot.get_or_insert_with(|| Shot::new(&self.config, frame.size));
             let at = Moment::new(frame.index, frame.time);
             let known = shot.tracker.step(at, &findings, &self.classes);
             let Frame { size, grid, .. } = frame;
@@ -429,7 +431,7 @@ impl Guard {
         let Some(next) = self.held.range(..shot_len).position(Held::is_seen) else {
             return self.unverified(shot_len);
         };
-        let mut strange = None;
+        let mut strange = Vec::new();
         if next > 0 {
             // Not analysed itself: two neighbours must vouch for it.
             let after = &self.held[next];
@@ -439,9 +441,9 @@ impl Guard {
             if apart > self.config.max_gap.as_secs_f64() * GAP_SLACK {
                 return self.unverified(shot_len);
             }
-            strange = gate::transient(&anchor.grid, &first.frame.grid, &after.frame.grid);
+            strange = gate::transients(&anchor.grid, &first.frame.grid, &after.frame.grid);
         }
-        self.regions(shot_len, strange)
+        self.regions(shot_len, &strange)
     }
 
     /// Whether `frame` still shows, where an object was seen at `fix`, what was there then.
@@ -466,11 +468,13 @@ impl Guard {
     }
 
     /// The regions of the oldest frame: everything known of its shot, before and after it.
-    fn regions(&self, shot_len: usize, strange: Option<Rect>) -> Verdict {
+    fn regions(&self, shot_len: usize, strange: &[Rect]) -> Verdict {
         let first = &self.held[0].frame;
         let shot = if first.cut { None } else { self.shot.as_ref() };
-        let mut tracker =
-            shot.map_or_else(|| Shot::new(first.size).tracker, |shot| shot.tracker.clone());
+        let mut tracker = shot.map_or_else(
+            || Shot::new(&self.config, first.size).tracker,
+            |shot| shot.tracker.clone(),
+        );
         let anchor = shot.and_then(|shot| shot.anchor.as_ref());
         let mut known: Vec<Snapshot> = anchor.map(|a| a.known.clone()).into_iter().collect();
         for Held { frame, sight } in self.held.range(..shot_len) {
@@ -487,7 +491,7 @@ impl Guard {
             return Verdict::Covered(Reason::Rule);
         }
         let (w, h) = (first.size.0 as f32, first.size.1 as f32);
-        regions.extend(strange.map(|area| Region {
+        regions.extend(strange.iter().map(|area| Region {
             rect: Rect::new(area.x * w, area.y * h, area.w * w, area.h * h),
             action: Action::Blur,
         }));

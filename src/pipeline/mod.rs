@@ -58,8 +58,17 @@ pub(crate) struct Spec {
     pub source: Source,
     /// The input track's sid, for keyframe requests.
     pub track: String,
-    /// The longest time between two analysed frames.
+    /// How frames are watched.
+    pub watch: Watch,
+}
+
+/// How the frames of every stream are watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    /// The longest time between two analysed frames (1 / PROCESSING_FPS).
     pub max_gap: Duration,
+    /// How objects are followed.
+    pub track: crate::track::Config,
 }
 
 /// The RTP timeline of one output track, which outlives the sources that feed it.

@@ -72,7 +72,8 @@ impl Stage {
         answers: SyncSender<Input>,
     ) -> Self {
         let policy = controls.policy();
-        let config = guard::Config { max_gap: spec.max_gap, lead: LEAD, analysis: ANALYSIS };
+        let super::Watch { max_gap, track } = spec.watch;
+        let config = guard::Config { max_gap, lead: LEAD, analysis: ANALYSIS, track };
         let guard = Guard::new(config, policy.clone());
         let output = Output::new(spec.source, &links, timeline);
         Self {

@@ -3,7 +3,6 @@
 //! [`Manager`] is the handle that the API holds; the actor behind it owns the sessions.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,7 @@ use uuid::Uuid;
 
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
+use crate::pipeline::Watch;
 
 mod open;
 mod registry;
@@ -25,8 +25,8 @@ pub use registry::Registry;
 pub struct Settings {
     /// LiveKit, and the keys to it.
     pub credentials: Credentials,
-    /// The longest time between two analysed frames (1 / PROCESSING_FPS).
-    pub max_gap: Duration,
+    /// How frames are watched.
+    pub watch: Watch,
     /// The rules underneath every stream's own.
     pub rules: Document,
     /// Off: nothing is covered, whatever the rules say.
@@ -49,7 +49,7 @@ impl Settings {
 struct Spec {
     id: Uuid,
     room: String,
-    max_gap: Duration,
+    watch: Watch,
 }
 
 /// Where a stream stands.

@@ -194,7 +194,7 @@ impl Registry {
             spec: super::Spec {
                 id: entry.id,
                 room: entry.room.clone(),
-                max_gap: self.settings.max_gap,
+                watch: self.settings.watch,
             },
             policy,
             settings: self.settings.clone(),

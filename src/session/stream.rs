@@ -265,7 +265,7 @@ impl Run {
             room: self.stream.spec.room.clone(),
             source: track.source,
             track: track.sid.clone(),
-            max_gap: self.stream.spec.max_gap,
+            watch: self.stream.spec.watch,
         };
         let links = self.stream.links.clone();
         match Pipeline::start(spec, links, self.stream.policy.clone(), timeline) {

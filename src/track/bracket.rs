@@ -27,6 +27,10 @@ const MAX_CARRY: f32 = 2.0;
 /// hold it: what turned between them turned back before it was that far away.
 const BETWEEN: f32 = 0.5;
 
+/// Analysed frames for which a detector may miss an object that is there, so that its absence
+/// says nothing yet: a face that shrinks below what the model resolves is lost that long.
+const BLINK: u32 = 2;
+
 /// By how much regions are larger than what was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Margins {
@@ -53,8 +57,8 @@ pub struct Area {
     pub action: Action,
     /// In pixels, grown and cut to the frame; finite, never empty.
     pub rect: Rect,
-    /// Set when more than one analysed frame between n and the object's nearest fix did not show
-    /// it: that fix. The object may be gone, or not have been there yet; the caller may look.
+    /// Set when several analysed frames between n and the object's nearest fix did not show it:
+    /// that fix. The object may be gone, or not have been there yet; the caller may look.
     pub doubt: Option<Fix>,
 }
 
@@ -130,8 +134,8 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
     }
 }
 
-/// The fix nearest to n when two analysed frames or more, from n to that fix, did not show the
-/// object. One is a detector's blink.
+/// The fix nearest to n when more analysed frames than a detector's blink takes, from n to that
+/// fix, did not show the object.
 fn doubt(n: Moment, id: u64, known: &[&Snapshot], fixes: &[&Fix]) -> Option<Fix> {
     let (first, last) = (fixes.first()?, fixes.last()?);
     if n.index < first.at.index {
@@ -140,7 +144,7 @@ fn doubt(n: Moment, id: u64, known: &[&Snapshot], fixes: &[&Fix]) -> Option<Fix>
     }
     let seen_after = last.at.index >= n.index;
     let missed = known[0].sighting(id).map_or(0, |s| s.missed);
-    (!seen_after && known[0].at.index <= n.index && missed > 1).then_some(**last)
+    (!seen_after && known[0].at.index <= n.index && missed > BLINK).then_some(**last)
 }
 
 fn strictest(sightings: &[&Sighting]) -> Action {

@@ -28,11 +28,13 @@ pub struct Config {
     pub coast: u32,
     /// Factor on a lost object's confidence for every frame, analysed or not.
     pub decay: f32,
+    /// Whether objects are expected where they are heading, or where they were.
+    pub predict: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { coast: 4, decay: 0.85 }
+        Self { coast: 4, decay: 0.85, predict: true }
     }
 }
 
@@ -167,7 +169,7 @@ impl Tracker {
         open: &mut Vec<usize>,
         candidates: Vec<Candidate<'a>>,
     ) -> Vec<Candidate<'a>> {
-        let predicted: Vec<_> = open.iter().map(|&t| self.tracks[t].filter.rect()).collect();
+        let predicted: Vec<_> = open.iter().map(|&t| self.expected(t)).collect();
         let matches = associate::assign(open.len(), candidates.len(), |row, column| {
             let (track, candidate) = (&self.tracks[open[row]], &candidates[column]);
             if track.group != candidate.group {
@@ -181,13 +183,19 @@ impl Tracker {
         for (&track, column) in open.iter().zip(matches) {
             if let Some(column) = column {
                 taken[column] = true;
-                self.tracks[track].see(at, &candidates[column]);
+                self.tracks[track].see(at, &candidates[column], self.config.predict);
             } else {
                 still_open.push(track);
             }
         }
         *open = still_open;
         candidates.into_iter().zip(taken).filter(|(_, taken)| !taken).map(|(c, _)| c).collect()
+    }
+
+    /// Where track `index` is expected at the frame of this step.
+    fn expected(&self, index: usize) -> Rect {
+        let track = &self.tracks[index];
+        if self.config.predict { track.filter.rect() } else { track.sighting.fix.rect }
     }
 
     fn lose(&mut self, at: Moment, open: &[usize]) {
@@ -202,7 +210,7 @@ impl Tracker {
         let lost: Vec<_> = open.iter().filter(|&&t| self.tracks[t].missed == 1).collect();
         let kin = associate::assign(new.len(), lost.len(), |row, column| {
             let track = &self.tracks[*lost[column]];
-            let distance = associate::distance(&track.filter.rect(), &new[row].rect);
+            let distance = associate::distance(&self.expected(*lost[column]), &new[row].rect);
             (track.group == new[row].group).then_some(distance / (1.0 + distance))
         });
         let kin: Vec<_> =
@@ -241,10 +249,11 @@ impl Tracker {
 }
 
 impl Track {
-    fn see(&mut self, at: Moment, candidate: &Candidate<'_>) {
+    fn see(&mut self, at: Moment, candidate: &Candidate<'_>, predict: bool) {
         self.filter.update(&candidate.rect);
         self.seen_once = false;
-        self.sighting.fix = Fix { at, rect: candidate.rect, speed: self.filter.speed() };
+        let speed = if predict { self.filter.speed() } else { (0.0, 0.0) };
+        self.sighting.fix = Fix { at, rect: candidate.rect, speed };
         self.sighting.missed = 0;
         if let Grade::Strong(action) | Grade::Weak(action) = candidate.grade {
             self.missed = 0;

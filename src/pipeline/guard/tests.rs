@@ -12,6 +12,7 @@ const CONFIG: Config = Config {
     max_gap: Duration::from_millis(200),
     lead: Duration::from_millis(20),
     analysis: Duration::from_millis(60),
+    track: track::Config { coast: 4, decay: 0.85, predict: true },
 };
 const DELAY: Duration = Duration::from_millis(200);
 const SIZE: (u32, u32) = (1280, 720);
