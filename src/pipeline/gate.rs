@@ -40,9 +40,10 @@ const BLOCK_DIFFERS: u8 = 10;
 /// Blocks that an object needs to be worth covering; 4 blocks of 32 × 32 pixels at 720p.
 const OBJECT_BLOCKS: usize = 4;
 
-/// Most that block means differ on average where nothing came or went: lighting and small
-/// movements stay below, an object in front of another background does not.
-const SAME: u32 = 10;
+/// An area has changed at once, as when something appears or vanishes in it, when its samples
+/// differ by this much on average from one frame to the next: an object that grows, turns or
+/// walks stays well below.
+const JUMP: u32 = 16;
 
 /// Compares a frame with the one before. `None` before the first: a shot starts there.
 pub(crate) fn compare(grid: &Grid, before: Option<&Grid>) -> Change {
@@ -129,20 +130,19 @@ fn take_patch(odd: &mut [bool], start: usize, cols: usize) -> Patch {
     patch
 }
 
-/// Whether two frames show the same in `area` (shares of the picture, 0 to 1). What cannot be
-/// compared is taken to be the same.
-pub(crate) fn resembles(a: &Grid, b: &Grid, area: &Rect) -> bool {
-    if (a.cols, a.rows) != (b.cols, b.rows) {
-        return true;
+/// Whether `area` (in shares of the picture, 0 to 1) changed at once from the frame before to this
+/// one. An area too small to tell has not.
+pub(crate) fn jumps(grid: &Grid, area: &Rect) -> bool {
+    let (mut sum, mut blocks) = (0, 0);
+    for (i, change) in grid.change.iter().enumerate() {
+        let x = ((i % grid.cols) as f32 + 0.5) / grid.cols as f32;
+        let y = ((i / grid.cols) as f32 + 0.5) / grid.rows as f32;
+        if (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y) {
+            sum += u32::from(*change);
+            blocks += 1;
+        }
     }
-    let inside = |i: &usize| {
-        let x = ((i % a.cols) as f32 + 0.5) / a.cols as f32;
-        let y = ((i / a.cols) as f32 + 0.5) / a.rows as f32;
-        (area.x..area.right()).contains(&x) && (area.y..area.bottom()).contains(&y)
-    };
-    let blocks: Vec<usize> = (0..a.mean.len()).filter(inside).collect();
-    let sum: u32 = blocks.iter().map(|i| u32::from(a.mean[*i].abs_diff(b.mean[*i]))).sum();
-    sum <= SAME * blocks.len() as u32
+    sum > 0 && sum >= JUMP * blocks
 }
 
 #[cfg(test)]
@@ -209,14 +209,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_area_resembles_itself_until_something_stands_in_it() {
+    fn an_area_jumps_when_something_appears_in_it() {
         let area = Rect::new(9.0 / 40.0, 4.0 / 23.0, 5.0 / 40.0, 5.0 / 23.0);
-        assert!(resembles(&flat(100), &flat(108), &area));
-        assert!(!resembles(&flat(100), &spot(160, 3), &area));
-        let elsewhere = Rect::new(0.5, 0.5, 0.2, 0.2);
-        assert!(resembles(&flat(100), &spot(160, 3), &elsewhere));
-        let tiny = Rect::new(0.5, 0.5, 0.001, 0.001);
-        assert!(resembles(&flat(100), &flat(200), &tiny), "too small to tell");
+        let mut grid = flat(100);
+        assert!(!jumps(&grid, &area));
+        grid.change.fill(9);
+        assert!(!jumps(&grid, &area), "it only moves");
+        for y in 4..9 {
+            grid.change[y * 40 + 9..y * 40 + 14].fill(30);
+        }
+        assert!(jumps(&grid, &area));
+        assert!(!jumps(&grid, &Rect::new(0.5, 0.5, 0.2, 0.2)));
+        assert!(!jumps(&grid, &Rect::new(0.24, 0.2, 0.001, 0.001)), "too small to tell");
     }
 
     #[test]

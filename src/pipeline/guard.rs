@@ -446,14 +446,14 @@ impl Guard {
         self.regions(shot_len, &strange)
     }
 
-    /// Whether `frame` still shows, where an object was seen at `fix`, what was there then.
-    fn is_still_there(&self, frame: &Frame, fix: &Fix) -> bool {
-        let Some((_, then)) = self.recent.iter().find(|(index, _)| *index == fix.at.index) else {
-            return true;
-        };
+    /// Whether what was seen at `fix` may be on `frame` too: nothing appeared or vanished there in
+    /// between. What cannot be looked up may.
+    fn may_be_there(&self, frame: &Frame, fix: &Fix) -> bool {
         let (w, h) = (frame.size.0 as f32, frame.size.1 as f32);
         let area = Rect::new(fix.rect.x / w, fix.rect.y / h, fix.rect.w / w, fix.rect.h / h);
-        gate::resembles(&frame.grid, then, &area)
+        let (first, last) = (frame.index.min(fix.at.index), frame.index.max(fix.at.index));
+        let between = self.recent.iter().filter(|(index, _)| (first + 1..=last).contains(index));
+        !between.into_iter().any(|(_, grid)| gate::jumps(grid, &area))
     }
 
     /// Why the oldest frame has no verdict, and what the rules make of that.
@@ -485,7 +485,7 @@ impl Guard {
         }
         let margins = Margins { padding: self.policy.padding, ..Margins::default() };
         let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
-        let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.is_still_there(first, &fix));
+        let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.may_be_there(first, &fix));
         let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
         if regions.iter().any(|r| r.action == Action::Cover) {
             return Verdict::Covered(Reason::Rule);

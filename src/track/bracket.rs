@@ -28,8 +28,8 @@ const MAX_CARRY: f32 = 2.0;
 const BETWEEN: f32 = 0.5;
 
 /// Analysed frames for which a detector may miss an object that is there, so that its absence
-/// says nothing yet: a face that shrinks below what the model resolves is lost that long.
-const BLINK: u32 = 2;
+/// says nothing yet.
+const BLINK: u32 = 1;
 
 /// By how much regions are larger than what was found.
 #[derive(Clone, Copy, Debug)]
