@@ -49,9 +49,15 @@ pub(super) enum PeerError {
     /// The server sent a description that cannot be read.
     #[error("unreadable session description: {0}")]
     Sdp(#[from] SdpError),
-    /// A description came that nothing had asked for.
+    /// An answer came that nothing had asked for.
     #[error("unexpected answer")]
     Unexpected,
+    /// A frame for a line that does not exist.
+    #[error("nothing can be sent on line {0}")]
+    NoLine(Mid),
+    /// A frame in a codec that was not negotiated.
+    #[error("the codec was not negotiated on line {0}")]
+    NoCodec(Mid),
 }
 
 /// A change of what we send.
@@ -176,7 +182,12 @@ impl Peer {
 
     /// Whether media can flow.
     pub(super) fn connected(&self) -> bool {
-        self.rtc.is_connected()
+        self.alive() && self.rtc.is_connected()
+    }
+
+    /// Whether the other side has not closed the connection for good.
+    pub(super) fn alive(&self) -> bool {
+        self.rtc.is_alive()
     }
 
     /// Answers an offer. `tracks` names the track on each line.
@@ -273,12 +284,12 @@ impl Peer {
         codec: Option<VideoCodec>,
         frame: Frame,
     ) -> Result<(), PeerError> {
-        let writer = self.rtc.writer(mid).ok_or(PeerError::Unexpected)?;
+        let writer = self.rtc.writer(mid).ok_or(PeerError::NoLine(mid))?;
         let payload = writer
             .payload_params()
             .find(|params| codec_of(params.spec().codec) == Some(codec))
             .map(|params| params.pt())
-            .ok_or(PeerError::Unexpected)?;
+            .ok_or(PeerError::NoCodec(mid))?;
         let clock = match codec {
             Some(_) => Frequency::NINETY_KHZ,
             None => Frequency::FORTY_EIGHT_KHZ,
