@@ -118,7 +118,6 @@ impl Forwarder {
         let source = *self.tracks.get(track)?;
         self.ages.push((frame.arrived - frame.captured).as_secs_f64() * 1e3);
         if frame.keyframe {
-            eprintln!("{track}: a keyframe, {} bytes", frame.data.len());
             self.broken.remove(track);
         } else if !frame.contiguous {
             eprintln!("{track}: a gap");
@@ -133,7 +132,9 @@ impl Forwarder {
     }
 
     async fn relay(&mut self, message: Downstream) {
-        eprintln!("{message:?}");
+        if !matches!(message, Downstream::KeyframeRequested { .. }) {
+            eprintln!("{message:?}");
+        }
         if let Downstream::KeyframeRequested { source } = message {
             for (track, shown) in &self.tracks {
                 if *shown == source {

@@ -450,3 +450,36 @@ async fn a_slow_pipeline_is_told_what_it_missed() {
     assert!(pictures < support::frames::GROUP, "a keyframe was asked for");
     broadcaster.leave().await;
 }
+
+#[tokio::test]
+async fn where_no_udp_gets_through_tcp_does() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    watcher.faults.no_udp(true);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.faults.no_udp(true);
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    recovered(&mut watcher, &broadcaster).await;
+    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(3)).await;
+    assert!(pictures >= 85 && gaps == 0, "{pictures} pictures, {gaps} gaps");
+    assert!(watcher.faults.lost() > 0 && broadcaster.faults.lost() > 0);
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn when_udp_stops_in_mid_stream_tcp_takes_over() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::H264).await;
+    watcher.started().await;
+    watcher.picture().await;
+    watcher.faults.no_udp(true);
+    let start = Instant::now();
+    let lost = |message| matches!(message, Incoming::Link(Link::Reconnecting(_))).then_some(());
+    watcher.wait_for("loss", lost).await;
+    recovered(&mut watcher, &broadcaster).await;
+    println!("pictures {:?} after UDP stopped", start.elapsed() - Duration::from_secs(1));
+    broadcaster.leave().await;
+}

@@ -119,6 +119,9 @@ impl Room {
             if let Some(happened) = self.check(now) {
                 return happened;
             }
+            if self.watchdog.fall_back().is_some_and(|due| now >= due) {
+                self.peer.try_tcp();
+            }
             let wake = self.wake(now);
             let happened = tokio::select! {
                 biased;
