@@ -12,6 +12,7 @@ use scrim::livekit::{
     self, CheckError, Downstream, Exit, Incoming, Link, Outgoing, UpstreamCommand, token,
 };
 use scrim::media::{Source, VideoCodec};
+use support::proxy::{Line, Proxy};
 use support::server::Server;
 use support::stage::{Broadcaster, PATIENCE, Watcher};
 
@@ -338,4 +339,147 @@ async fn being_removed_is_final_and_a_token_made_here_marks_a_broadcaster() {
     let failed = |event: &Downstream| matches!(event, Downstream::Link(Link::Failed(_)));
     broadcaster.wait_for("failure", failed).await;
     assert!(matches!(broadcaster.leave().await, Exit::Failed(_)));
+}
+
+#[tokio::test]
+async fn idling_and_a_broadcaster_who_stalls_are_no_reason_to_reconnect() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    watcher.connected().await;
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.wait_for("connection", |event| *event == Downstream::Link(Link::Connected)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    watcher.picture().await;
+    broadcaster.cut();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher
+        .wait_for("a picture after the pause", |message| match message {
+            Incoming::Link(link) => panic!("{link:?}"),
+            Incoming::Video { frame, .. } if frame.rtp_time > 0 && frame.keyframe => Some(()),
+            _ => None,
+        })
+        .await;
+    let lost = |event: &Downstream| matches!(event, Downstream::Link(_));
+    assert!(!broadcaster.events().iter().any(lost));
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn media_flows_on_while_signalling_is_away() {
+    for line in [Line::Cut, Line::Hung] {
+        let server = Server::start().await;
+        let proxy = Proxy::start(server.address()).await;
+        let mut credentials = server.credentials();
+        credentials.url = format!("ws://{}", proxy.address);
+        let mut watcher = Watcher::join_at(credentials.clone(), ROOM);
+        let mut broadcaster = Broadcaster::join_at(credentials, "show", "broadcaster-1");
+        broadcaster.film(VideoCodec::Vp8).await;
+        watcher.started().await;
+        watcher.picture().await;
+        proxy.set(line);
+        let away = Duration::from_millis(700);
+        let (pictures, gaps) = count(&mut watcher, away).await;
+        proxy.set(Line::Open);
+        assert!(pictures >= 18 && gaps == 0, "{line:?}: {pictures} pictures, {gaps} gaps");
+        if line == Line::Cut {
+            let up = |event: &Downstream| *event == Downstream::Link(Link::Connected);
+            broadcaster.wait_for("resume", up).await;
+        }
+        let (pictures, _) = count(&mut watcher, Duration::from_secs(3)).await;
+        println!("{line:?}: {pictures} pictures in the three seconds after");
+        recovered(&mut watcher, &broadcaster).await;
+        // The resumed session still works: another track can be published.
+        broadcaster.film(VideoCodec::H264).await;
+        watcher.started().await;
+        broadcaster.leave().await;
+    }
+}
+
+#[tokio::test]
+async fn a_long_outage_of_everything_is_survived() {
+    let server = Server::start().await;
+    let proxy = Proxy::start(server.address()).await;
+    let mut credentials = server.credentials();
+    credentials.url = format!("ws://{}", proxy.address);
+    let mut watcher = Watcher::join_at(credentials.clone(), ROOM);
+    let mut broadcaster = Broadcaster::join_at(credentials, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    watcher.picture().await;
+    proxy.set(Line::Hung);
+    watcher.faults.blackout(true);
+    broadcaster.faults.blackout(true);
+    let (pictures, _) = count(&mut watcher, Duration::from_secs(12)).await;
+    assert!(pictures < 10, "nothing comes through");
+    proxy.set(Line::Open);
+    watcher.faults.blackout(false);
+    broadcaster.faults.blackout(false);
+    let end = Instant::now();
+    recovered(&mut watcher, &broadcaster).await;
+    println!("pictures {:?} after the outage", end.elapsed() - Duration::from_secs(1));
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn a_slow_pipeline_is_told_what_it_missed() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    let mut last = watcher.picture().await.rtp_time;
+    let capacity = livekit::subscribe::INCOMING as u64;
+    let fill = Duration::from_secs(capacity / support::frames::RATE + 3);
+    tokio::time::sleep(fill).await;
+    let gap = loop {
+        let picture = watcher.picture().await;
+        if picture.rtp_time - last != 3000 {
+            break picture;
+        }
+        assert!(picture.contiguous);
+        last = picture.rtp_time;
+    };
+    assert!(!gap.contiguous, "the picture after those that were dropped says so");
+    let mut pictures = 0;
+    while !watcher.picture().await.keyframe {
+        pictures += 1;
+    }
+    assert!(pictures < support::frames::GROUP, "a keyframe was asked for");
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn where_no_udp_gets_through_tcp_does() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    watcher.faults.no_udp(true);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.faults.no_udp(true);
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    recovered(&mut watcher, &broadcaster).await;
+    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(3)).await;
+    assert!(pictures >= 85 && gaps == 0, "{pictures} pictures, {gaps} gaps");
+    assert!(watcher.faults.lost() > 0 && broadcaster.faults.lost() > 0);
+    broadcaster.leave().await;
+}
+
+#[tokio::test]
+async fn when_udp_stops_in_mid_stream_tcp_takes_over() {
+    let server = Server::start().await;
+    let mut watcher = Watcher::join(&server, ROOM);
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    broadcaster.film(VideoCodec::H264).await;
+    watcher.started().await;
+    watcher.picture().await;
+    watcher.faults.no_udp(true);
+    let start = Instant::now();
+    let lost = |message| matches!(message, Incoming::Link(Link::Reconnecting(_))).then_some(());
+    watcher.wait_for("loss", lost).await;
+    recovered(&mut watcher, &broadcaster).await;
+    println!("pictures {:?} after UDP stopped", start.elapsed() - Duration::from_secs(1));
+    broadcaster.leave().await;
 }

@@ -25,11 +25,6 @@ impl Backoff {
         self.failures += 1;
         step.mul_f64(0.5 + entropy.clamp(0.0, 1.0) / 2.0)
     }
-
-    /// Failures since the last success.
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
-    }
 }
 
 #[cfg(test)]
@@ -44,7 +39,6 @@ mod tests {
             assert_eq!(low.next(0.0), step / 2);
             assert_eq!(high.next(1.0), step);
         }
-        assert_eq!(low.failures(), 8);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::rtc::{Changes, Frame, PeerError, Role};
 use super::schedule::Schedule;
 use super::verdict::{self, Verdict};
 use super::{Credentials, Downstream, Exit, Faults, Link, Outgoing, token};
-use crate::media::Source;
+use crate::media::{Kind, Source};
 
 mod lateness;
 mod tracks;
@@ -235,7 +235,7 @@ impl Actor {
         };
         if !self.schedule.push(source, due, Waiting { source, frame }) {
             tracing::warn!(?source, "too many frames wait for their time, one is dropped");
-            self.outlet.control(Downstream::KeyframeRequested { source });
+            self.want_keyframe(source);
         }
         Noted::Nothing
     }
@@ -245,7 +245,7 @@ impl Actor {
             Happened::Media(event) => match *event {
                 Event::KeyframeRequest(request) => {
                     if let Some(source) = self.tracks.on_line(request.mid) {
-                        self.outlet.control(Downstream::KeyframeRequested { source });
+                        self.want_keyframe(source);
                     }
                 }
                 Event::Connected => self.ready(room),
@@ -262,7 +262,7 @@ impl Actor {
                 self.outlet.control(Downstream::Link(Link::Connected));
                 // What was lost on the way is mended for viewers by a keyframe.
                 for source in self.tracks.sources() {
-                    self.outlet.control(Downstream::KeyframeRequested { source });
+                    self.want_keyframe(source);
                 }
             }
             Happened::Ended(verdict) => return Some(verdict),
@@ -369,6 +369,13 @@ impl Actor {
         }
         for source in self.tracks.newly_ready() {
             self.outlet.control(Downstream::Ready { source });
+            self.want_keyframe(source);
+        }
+    }
+
+    /// Passes on, or by ourselves has, the wish for a keyframe.
+    fn want_keyframe(&mut self, source: Source) {
+        if source.kind() == Kind::Video {
             self.outlet.control(Downstream::KeyframeRequested { source });
         }
     }

@@ -22,6 +22,9 @@ use super::watchdog::Watchdog;
 /// How often a path that is being looked for is checked for its first packet.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long the server's reason may take after it closed the peer connection.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// Something the owner of the room has to deal with.
 #[derive(Debug)]
 pub(super) enum Happened {
@@ -71,12 +74,14 @@ pub(super) struct Room {
     role: Role,
     watchdog: Watchdog,
     backoff: Backoff,
-    /// Lost, and not restored yet.
-    lost: bool,
+    /// Since when it is lost and not restored.
+    lost: Option<Instant>,
     /// Signalling is up (again).
     signalled: bool,
     /// When to try to resume next.
     retry: Option<Instant>,
+    /// When to stop waiting for the reason why the peer connection was closed.
+    parting: Option<Instant>,
 }
 
 impl Room {
@@ -99,9 +104,10 @@ impl Room {
             role,
             watchdog,
             backoff: Backoff::default(),
-            lost: false,
+            lost: None,
             signalled: true,
             retry: None,
+            parting: None,
         };
         Ok((room, join))
     }
@@ -112,6 +118,9 @@ impl Room {
             let now = Instant::now();
             if let Some(happened) = self.check(now) {
                 return happened;
+            }
+            if self.watchdog.fall_back().is_some_and(|due| now >= due) {
+                self.peer.try_tcp();
             }
             let wake = self.wake(now);
             let happened = tokio::select! {
@@ -138,8 +147,10 @@ impl Room {
     pub(super) fn send(&mut self, request: Request) {
         if !self.signal.send(request) {
             tracing::warn!("the server has stopped reading our requests");
-            self.retry.get_or_insert(Instant::now());
-            (self.lost, self.signalled) = (true, false);
+            let now = Instant::now();
+            self.retry.get_or_insert(now);
+            self.lost.get_or_insert(now);
+            self.signalled = false;
         }
     }
 
@@ -200,8 +211,13 @@ impl Room {
     }
 
     fn check(&mut self, now: Instant) -> Option<Happened> {
+        if !self.peer.alive() {
+            let due = *self.parting.get_or_insert(now + PARTING);
+            let reason = || "the server closed the media connection".into();
+            return (now >= due).then(|| Happened::Ended(Verdict::Rejoin(reason())));
+        }
         let heard = self.peer.heard();
-        if self.signalled && self.has_path(heard) && std::mem::take(&mut self.lost) {
+        if self.has_path(heard) && self.signalled && self.lost.take().is_some() {
             self.backoff = Backoff::default();
             return Some(Happened::Restored);
         }
@@ -220,6 +236,9 @@ impl Room {
     }
 
     fn wake(&self, now: Instant) -> Option<Instant> {
+        if self.parting.is_some() {
+            return self.parting;
+        }
         let watchdog = self.watchdog.deadline(self.peer.heard());
         let look = self.watchdog.establishing().then(|| now + LOOK);
         [watchdog, look, self.retry].into_iter().flatten().min()
@@ -240,7 +259,8 @@ impl Room {
             }
             Notice::Resumed(Err(error)) => {
                 let wait = self.backoff.next(fastrand::f64());
-                match verdict::resume_failed(&error, self.backoff.failures()) {
+                let lost_for = self.lost.map_or(Duration::ZERO, |since| since.elapsed());
+                match verdict::resume_failed(&error, lost_for) {
                     Verdict::Resume(_) => {
                         self.retry = Some(Instant::now() + wait);
                         None
@@ -260,16 +280,19 @@ impl Room {
 
     /// Starts to resume, unless that is under way.
     fn lose(&mut self, reason: String) -> Option<Happened> {
+        let now = Instant::now();
+        // A path has to be found again, or to show that it was never gone.
+        if matches!(self.watchdog, Watchdog::Established) {
+            self.watchdog = Watchdog::Establishing(now);
+        }
         if self.signal.resuming() || self.retry.is_some() {
             return None;
         }
-        // While the new path is looked for, the silence of the old one is no news.
-        if !matches!(self.watchdog, Watchdog::Idle) {
-            self.watchdog = Watchdog::Establishing(Instant::now());
-        }
-        self.retry = Some(Instant::now());
-        (self.lost, self.signalled) = (true, false);
-        Some(Happened::Lost(reason))
+        self.retry = Some(now);
+        self.signalled = false;
+        let news = self.lost.is_none();
+        self.lost.get_or_insert(now);
+        news.then_some(Happened::Lost(reason))
     }
 
     /// Whether media can flow as far as it is wanted.

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::error::{RtcError, SdpError};
 use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid};
-use str0m::net::{Protocol, Receive, Transmit};
+use str0m::net::{Receive, TcpType, Transmit};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
-use super::socket::{DATAGRAM, Faults, Sockets};
+use super::socket::{Arrival, DATAGRAM, Faults, Sockets};
 use crate::media::{Kind, VideoCodec};
 
 /// The longest time between two ICE checks on a live path. Two or three are answered within the
@@ -49,9 +50,15 @@ pub(super) enum PeerError {
     /// The server sent a description that cannot be read.
     #[error("unreadable session description: {0}")]
     Sdp(#[from] SdpError),
-    /// A description came that nothing had asked for.
+    /// An answer came that nothing had asked for.
     #[error("unexpected answer")]
     Unexpected,
+    /// A frame for a line that does not exist.
+    #[error("nothing can be sent on line {0}")]
+    NoLine(Mid),
+    /// A frame in a codec that was not negotiated.
+    #[error("the codec was not negotiated on line {0}")]
+    NoCodec(Mid),
 }
 
 /// A change of what we send.
@@ -81,6 +88,10 @@ pub(super) struct Peer {
     /// Whether candidates of the other side can be used yet.
     described: bool,
     candidates: Vec<Candidate>,
+    /// Addresses at which the server takes TCP connections, named since they were last tried.
+    passive: Vec<SocketAddr>,
+    /// Our ends of TCP connections.
+    streams: Vec<Candidate>,
     /// SSRCs that each line had in the last offer, to see when a line is used again.
     lines: HashMap<Mid, (String, Vec<String>)>,
 }
@@ -130,6 +141,8 @@ impl Peer {
             pending: None,
             described: false,
             candidates: Vec::new(),
+            passive: Vec::new(),
+            streams: Vec::new(),
             lines: HashMap::new(),
         })
     }
@@ -154,19 +167,26 @@ impl Peer {
             };
             tokio::select! {
                 biased;
-                (length, source, destination) = self.sockets.receive(&mut self.buffer) => {
-                    let now = Instant::now();
-                    self.heard = now;
-                    let Ok(contents) = self.buffer[..length].try_into() else { continue };
-                    let proto = Protocol::Udp;
-                    let packet = Receive { proto, source, destination, contents };
-                    self.rtc.handle_input(Input::Receive(now, packet))?;
-                }
+                arrival = self.sockets.receive(&mut self.buffer) => match arrival {
+                    Some(arrival) => self.arrived(arrival)?,
+                    None => self.connected_by_tcp(),
+                },
                 () = tokio::time::sleep_until(wake.into()) => {
                     self.rtc.handle_input(Input::Timeout(Instant::now()))?;
                 }
             }
         }
+    }
+
+    /// Hands the packet in the buffer to the engine.
+    fn arrived(&mut self, arrival: Arrival) -> Result<(), PeerError> {
+        self.heard = Instant::now();
+        let Arrival { protocol: proto, source, destination, length } = arrival;
+        if let Ok(contents) = self.buffer[..length].try_into() {
+            let packet = Receive { proto, source, destination, contents };
+            self.rtc.handle_input(Input::Receive(self.heard, packet))?;
+        }
+        Ok(())
     }
 
     /// When the last packet came in.
@@ -176,7 +196,12 @@ impl Peer {
 
     /// Whether media can flow.
     pub(super) fn connected(&self) -> bool {
-        self.rtc.is_connected()
+        self.alive() && self.rtc.is_connected()
+    }
+
+    /// Whether the other side has not closed the connection for good.
+    pub(super) fn alive(&self) -> bool {
+        self.rtc.is_alive()
     }
 
     /// Answers an offer. `tracks` names the track on each line.
@@ -251,12 +276,37 @@ impl Peer {
 
     /// Takes a candidate of the other side, as its `candidate:` line.
     pub(super) fn candidate(&mut self, line: &str) {
-        match Candidate::from_sdp_string(line) {
+        let candidate = Candidate::from_sdp_string(line);
+        if let Ok(candidate) = &candidate
+            && candidate.tcptype() == Some(TcpType::Passive)
+            && !self.passive.contains(&candidate.addr())
+        {
+            self.passive.push(candidate.addr());
+        }
+        match candidate {
             Ok(candidate) if self.described && self.pending.is_none() => {
                 self.rtc.add_remote_candidate(candidate);
             }
             Ok(candidate) => self.candidates.push(candidate),
             Err(error) => tracing::debug!(line, %error, "candidate not understood"),
+        }
+    }
+
+    /// Looks for a path by TCP, too, once for each set of candidates that the server names.
+    pub(super) fn try_tcp(&mut self) {
+        if !self.passive.is_empty() {
+            self.sockets.connect(std::mem::take(&mut self.passive));
+        }
+    }
+
+    /// Tells the engine which TCP connections there are now.
+    fn connected_by_tcp(&mut self) {
+        let candidates = self.sockets.stream_candidates();
+        for before in std::mem::replace(&mut self.streams, candidates) {
+            self.rtc.direct_api().invalidate_candidate(&before);
+        }
+        for candidate in &self.streams {
+            self.rtc.add_local_candidate(candidate.clone());
         }
     }
 
@@ -273,12 +323,12 @@ impl Peer {
         codec: Option<VideoCodec>,
         frame: Frame,
     ) -> Result<(), PeerError> {
-        let writer = self.rtc.writer(mid).ok_or(PeerError::Unexpected)?;
+        let writer = self.rtc.writer(mid).ok_or(PeerError::NoLine(mid))?;
         let payload = writer
             .payload_params()
             .find(|params| codec_of(params.spec().codec) == Some(codec))
             .map(|params| params.pt())
-            .ok_or(PeerError::Unexpected)?;
+            .ok_or(PeerError::NoCodec(mid))?;
         let clock = match codec {
             Some(_) => Frequency::NINETY_KHZ,
             None => Frequency::FORTY_EIGHT_KHZ,

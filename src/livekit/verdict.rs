@@ -1,10 +1,13 @@
 //! What the end of a connection calls for. Pure.
 
+use std::time::Duration;
+
 use livekit_protocol::{DisconnectReason, LeaveRequest, leave_request};
 use livekit_signaling::SignalError;
 
-/// Failed resumes in a row after which the room is joined anew.
-const RESUMES: u32 = 3;
+/// How long resuming is tried while the server cannot be reached: about as long as it keeps a
+/// participant whose signalling is gone. Media may flow on all that time.
+const RESUMING: Duration = Duration::from_secs(15);
 
 /// What to do about a lost connection. The reason is for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +52,13 @@ pub(super) fn join_failed(error: &SignalError) -> Verdict {
     }
 }
 
-/// Resuming failed for the `failures`-th time in a row.
-pub(super) fn resume_failed(error: &SignalError, failures: u32) -> Verdict {
+/// Resuming failed, this long after the connection was lost.
+pub(super) fn resume_failed(error: &SignalError, lost_for: Duration) -> Verdict {
     use SignalError::{Client, Connection, Handshake, LeaveRequest, Timeout};
     match error {
         // A token that has run out meanwhile: joining makes a new one.
         LeaveRequest { .. } | Client(..) | Handshake { .. } => Verdict::Rejoin(error.to_string()),
-        Connection(_) | Timeout(_) if failures < RESUMES => Verdict::Resume(error.to_string()),
+        Connection(_) | Timeout(_) if lost_for < RESUMING => Verdict::Resume(error.to_string()),
         _ => Verdict::Rejoin(error.to_string()),
     }
 }
@@ -92,12 +95,12 @@ mod tests {
     }
 
     #[test]
-    fn resuming_is_tried_three_times() {
-        let down = || SignalError::Connection("refused".into());
-        assert!(matches!(resume_failed(&down(), 1), Verdict::Resume(_)));
-        assert!(matches!(resume_failed(&down(), 2), Verdict::Resume(_)));
-        assert!(matches!(resume_failed(&down(), 3), Verdict::Rejoin(_)));
-        assert!(matches!(join_failed(&down()), Verdict::Rejoin(_)));
+    fn resuming_is_tried_for_a_while() {
+        let down = SignalError::Connection("refused".into());
+        assert!(matches!(resume_failed(&down, Duration::ZERO), Verdict::Resume(_)));
+        assert!(matches!(resume_failed(&down, RESUMING / 2), Verdict::Resume(_)));
+        assert!(matches!(resume_failed(&down, RESUMING), Verdict::Rejoin(_)));
+        assert!(matches!(join_failed(&down), Verdict::Rejoin(_)));
     }
 
     #[test]
@@ -106,6 +109,6 @@ mod tests {
             reason: DisconnectReason::StateMismatch,
             action: leave_request::Action::Reconnect,
         };
-        assert!(matches!(resume_failed(&error, 1), Verdict::Rejoin(_)));
+        assert!(matches!(resume_failed(&error, Duration::ZERO), Verdict::Rejoin(_)));
     }
 }

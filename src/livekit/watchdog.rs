@@ -12,6 +12,9 @@ pub(super) const SILENCE: Duration = Duration::from_secs(2);
 /// How long a path may take to carry its first packet after a join or a resume.
 pub(super) const GRACE: Duration = Duration::from_secs(6);
 
+/// How long UDP alone is tried before TCP is, too: it connects within a second or never.
+pub(super) const UDP_FIRST: Duration = Duration::from_millis(1500);
+
 /// Watches the path of one peer connection.
 #[derive(Debug)]
 pub(super) enum Watchdog {
@@ -40,6 +43,14 @@ impl Watchdog {
         }
     }
 
+    /// When to try TCP, too.
+    pub(super) fn fall_back(&self) -> Option<Instant> {
+        match self {
+            Self::Establishing(since) => Some(*since + UDP_FIRST),
+            Self::Idle | Self::Established => None,
+        }
+    }
+
     /// Whether a path is being looked for.
     pub(super) fn establishing(&self) -> bool {
         matches!(self, Self::Establishing(_))
@@ -64,6 +75,7 @@ mod tests {
         watchdog.hear(start);
         assert!(watchdog.establishing(), "what was heard before does not count");
         assert_eq!(watchdog.deadline(start), Some(start + GRACE));
+        assert_eq!(watchdog.fall_back(), Some(start + UDP_FIRST));
         let later = start + Duration::from_millis(1);
         watchdog.hear(later);
         assert_eq!(watchdog.deadline(later), Some(later + SILENCE));

@@ -54,6 +54,11 @@ impl Server {
         }
     }
 
+    /// Where it listens for signalling.
+    pub fn address(&self) -> std::net::SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
     async fn wait(&self) {
         let start = Instant::now();
         let credentials = self.credentials();

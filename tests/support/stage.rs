@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use scrim::livekit::{
-    Downstream, Exit, Faults, Incoming, Link, Outgoing, UpstreamCommand, publish, subscribe,
+    Credentials, Downstream, Exit, Faults, Incoming, Link, Outgoing, UpstreamCommand, publish,
+    subscribe,
 };
 use scrim::media::{AudioFrame, Source, VideoCodec, VideoFrame};
 use tokio::sync::mpsc;
@@ -38,7 +39,12 @@ type Sent = Arc<std::sync::Mutex<HashMap<u64, Arc<[u8]>>>>;
 impl Broadcaster {
     /// Joins the processed room of `room` as `identity`.
     pub fn join(server: &Server, room: &str, identity: &str) -> Self {
-        let mut options = publish::Options::new(server.credentials(), room);
+        Self::join_at(server.credentials(), room, identity)
+    }
+
+    /// Joins at this address.
+    pub fn join_at(credentials: Credentials, room: &str, identity: &str) -> Self {
+        let mut options = publish::Options::new(credentials, room);
         options.identity = identity.into();
         let faults = options.faults.clone();
         let (outgoing, mut downstream, actor) = publish::new(options);
@@ -99,6 +105,11 @@ impl Broadcaster {
             panic!("the publisher ended while waiting for {what}");
         };
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("no {what}"));
+    }
+
+    /// What came back up to now and was not waited for.
+    pub fn events(&mut self) -> Vec<Downstream> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
 
     /// The data that was sent with this RTP time, if any.
@@ -168,7 +179,12 @@ pub struct Watcher {
 impl Watcher {
     /// Joins a room by its own name.
     pub fn join(server: &Server, room: &str) -> Self {
-        let options = subscribe::Options::new(server.credentials(), room);
+        Self::join_at(server.credentials(), room)
+    }
+
+    /// Joins at this address.
+    pub fn join_at(credentials: Credentials, room: &str) -> Self {
+        let options = subscribe::Options::new(credentials, room);
         let faults = options.faults.clone();
         let (incoming, commands, actor) = subscribe::new(options);
         let stop = CancellationToken::new();

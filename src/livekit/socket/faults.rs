@@ -2,12 +2,14 @@
 
 #[cfg(not(feature = "test-hooks"))]
 mod hook {
+    use str0m::net::Protocol;
+
     /// A network without faults of our making.
     #[derive(Clone, Debug, Default)]
     pub struct Faults(());
 
     impl Faults {
-        pub(in crate::livekit) fn lose(&self, _packet: &[u8]) -> bool {
+        pub(in crate::livekit) fn lose(&self, _: Protocol, _packet: &[u8]) -> bool {
             false
         }
     }
@@ -18,6 +20,8 @@ mod hook {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+    use str0m::net::Protocol;
+
     /// Faults of one connection's network, settable while it runs; clones share them.
     #[derive(Clone, Debug, Default)]
     pub struct Faults(Arc<State>);
@@ -26,6 +30,7 @@ mod hook {
     struct State {
         percent: AtomicU32,
         blackout: AtomicBool,
+        no_udp: AtomicBool,
         random: AtomicU64,
         lost: AtomicU64,
     }
@@ -41,17 +46,24 @@ mod hook {
             self.0.blackout.store(on, Ordering::Relaxed);
         }
 
+        /// Loses everything that goes by UDP, or stops doing so.
+        pub fn no_udp(&self, on: bool) {
+            self.0.no_udp.store(on, Ordering::Relaxed);
+        }
+
         /// Packets lost so far.
         pub fn lost(&self) -> u64 {
             self.0.lost.load(Ordering::Relaxed)
         }
 
-        pub(in crate::livekit) fn lose(&self, packet: &[u8]) -> bool {
+        pub(in crate::livekit) fn lose(&self, protocol: Protocol, packet: &[u8]) -> bool {
             let state = &self.0;
             // The two top bits tell RTP and RTCP (version 2) from STUN and DTLS.
             let media = packet.first().is_some_and(|first| first >> 6 == 2);
             let percent = u64::from(state.percent.load(Ordering::Relaxed));
+            let no_udp = protocol == Protocol::Udp && state.no_udp.load(Ordering::Relaxed);
             let lose = state.blackout.load(Ordering::Relaxed)
+                || no_udp
                 || (media && percent > 0 && self.draw() % 100 < percent);
             state.lost.fetch_add(u64::from(lose), Ordering::Relaxed);
             lose
