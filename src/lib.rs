@@ -7,30 +7,34 @@
 //!
 //! Stages schedule, engines compute, edges do I/O. Dependencies point from the pipeline to the
 //! engines (`detect`, `track`, `censor`) and edges (`livekit`, `media`), never back.
+//!
+//! In the order of the flow:
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`cli`], [`config`] | what an operator may say |
+//! | [`app`] | how it is assembled, run and taken down |
+//! | [`api`] | control in: routes, webhooks, health, metrics |
+//! | [`session`] | what should be running: one session a stream |
+//! | [`livekit`] | rooms: subscribe to a broadcaster, publish to viewers |
+//! | [`pipeline`] | the way of a frame, and the guard that decides |
+//! | [`media`] | pictures, encoded frames, clocks, and the codecs around them |
+//! | [`detect`] | models behind a queue that all streams share |
+//! | [`track`] | findings in, moving regions out; pure |
+//! | [`censor`] | what the rules cover, and how it is covered |
+//! | [`telemetry`] | logs and metrics, each declared once |
+//! | [`runtime`] | named tasks and threads, stop signals, deadlines |
 
-/// Control in: HTTP routes, webhooks, health, metrics.
 pub mod api;
-/// The whole, assembled in one visible order.
 pub mod app;
-/// What the rules cover, and how it is covered.
 pub mod censor;
-/// The command line.
 pub mod cli;
-/// What an operator may say.
 pub mod config;
-/// Models behind a queue that all streams share.
 pub mod detect;
-/// Rooms: subscribe to a broadcaster, publish to viewers.
 pub mod livekit;
-/// Pictures, encoded frames, clocks and the codecs around them.
 pub mod media;
-/// The way of a frame.
 pub mod pipeline;
-/// Named tasks and threads, stop signals, deadlines.
 pub mod runtime;
-/// What should be running: one session a stream.
 pub mod session;
-/// Logs and metrics, each declared once.
 pub mod telemetry;
-/// Findings in, moving regions out; pure.
 pub mod track;

@@ -1,6 +1,6 @@
 //! Control in: HTTP routes, webhooks, health, metrics.
 //!
-//! [`router`](crate::api::router) is a function of its [`Parts`](crate::api::Parts): tests call it
+//! [`router`] is a function of its [`Parts`]: tests call it
 //! without a socket. Layers from outside in: id, span, time limit and problem bodies; cross-origin
 //! marks; rate limits; the route.
 

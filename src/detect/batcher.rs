@@ -203,6 +203,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::media::clock;
 
     const NOW_LIMITS: Limits = Limits { max: 1, linger: Duration::ZERO };
 
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_earliest_deadline_runs_first() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(8);
         for (stream, deadline) in [(1, 300), (2, 100), (3, 200)] {
             assert!(batcher.push(ticket(now, stream, deadline), stream).is_none());
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_early_deadlines_delays_itself() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(64);
         for i in 0..20 {
             batcher.push(ticket(now, 1, 10 + i), 1);
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_closed_loop_with_early_deadlines_does_not_starve_the_others() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(64);
         batcher.push(ticket(now, 2, 5000), 2);
         let mut first = None;
@@ -271,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_optional_ones_first_then_from_the_longest_stream() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(4);
         let optional = |stream, due| Ticket { need: Need::Optional, ..ticket(now, stream, due) };
         batcher.push(ticket(now, 1, 100), "a");
@@ -287,7 +288,7 @@ mod tests {
 
     #[test]
     fn optional_ones_yield_but_are_not_starved() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(8);
         let optional = Ticket { need: Need::Optional, ..ticket(now, 1, 100) };
         batcher.push(optional, "optional");
@@ -299,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_batch_waits_for_company_but_not_past_half_its_slack() {
-        let now = Instant::now();
+        let now = clock::now();
         let limits = Limits { max: 4, linger: ms(30) };
         let mut batcher = Batcher::new(8);
         batcher.push(ticket(now, 1, 1000), 1);
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn one_batch_has_one_input_shape() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(8);
         for (i, bucket) in [7, 9, 7].into_iter().enumerate() {
             batcher.push(Ticket { bucket, ..ticket(now, i as u64, 100 + i as u64) }, bucket);
@@ -330,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_retry_waits_for_its_time() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut batcher = Batcher::new(8);
         batcher.push(Ticket { ready: now + ms(50), ..ticket(now, 1, 100) }, "retry");
         assert_eq!(batcher.poll(now, NOW_LIMITS), Step::WaitUntil(now + ms(50)));
@@ -363,7 +364,7 @@ mod tests {
         /// early, the queue is bounded, and nothing required is shed while an optional waits.
         #[test]
         fn holds_its_promises(ops in prop::collection::vec(op(), 1..200), capacity in 1..12usize) {
-            let start = Instant::now();
+            let start = clock::now();
             let mut now = start;
             let mut batcher = Batcher::new(capacity);
             let (mut inside, mut next) = (BTreeSet::new(), 0u32);
@@ -420,7 +421,7 @@ mod tests {
             rivals in prop::collection::vec((0..4u64, 0..50u64), 30..60),
             deadline in 100..10_000u64,
         ) {
-            let now = Instant::now();
+            let now = clock::now();
             let mut batcher = Batcher::new(100);
             batcher.push(ticket(now, 99, deadline), 99);
             for &(stream, deadline) in &rivals {

@@ -11,6 +11,7 @@ use super::batcher::{Batcher, Limits, Step, Ticket};
 use super::pre::{Converter, Fit};
 use super::{Config, Error, Manifest, Need};
 use crate::media::Picture;
+use crate::media::clock;
 
 /// Scaling and conversion of pictures of one size for the first model of the manifest.
 pub struct Preparation {
@@ -48,7 +49,7 @@ pub struct Queue {
 impl Queue {
     /// A queue in which `waiting` requests of 16 streams wait.
     pub fn new(waiting: usize) -> Self {
-        let mut queue = Self { batcher: Batcher::new(waiting + 1), start: Instant::now(), turn: 0 };
+        let mut queue = Self { batcher: Batcher::new(waiting + 1), start: clock::now(), turn: 0 };
         (0..waiting).for_each(|_| queue.push());
         queue
     }

@@ -98,6 +98,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::clock;
 
     const RETRY: Duration = Duration::from_secs(60);
 
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn five_in_a_row_open_it_and_a_success_between_starts_again() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut breaker = Breaker::new(5, RETRY);
         for _ in 0..4 {
             breaker.failure(now);
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn one_probe_after_the_wait_decides() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut breaker = opened(now);
         assert_eq!(breaker.admit(now + RETRY - Duration::from_nanos(1)), Admit::No);
         assert_eq!(breaker.admit(now + RETRY), Admit::Probe);
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_lost_probe_hands_over_to_the_next_request() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut breaker = opened(now);
         assert_eq!(breaker.admit(now + RETRY), Admit::Probe);
         breaker.probe_lost(now + RETRY);
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_late_success_of_before_does_not_close_it() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut breaker = opened(now);
         breaker.success();
         assert!(breaker.is_open());

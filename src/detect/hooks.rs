@@ -5,9 +5,10 @@
 
 use std::path::PathBuf;
 use std::sync::{Condvar, LazyLock, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::model;
+use crate::media::clock;
 
 /// What goes wrong in the next runs of every detector of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +42,11 @@ pub(super) fn fire() -> Result<(), model::Error> {
     let Some(fault) = next() else { return Ok(()) };
     match fault {
         Fault::Stall(time) => {
-            let end = Instant::now() + time;
+            let end = clock::now() + time;
             let mut injected = INJECTED.lock().expect("no panic under this lock");
             // One count is left standing while a run stalls, so that `clear` can be seen.
-            while injected.is_some() && Instant::now() < end {
-                let left = end.saturating_duration_since(Instant::now());
+            while injected.is_some() && clock::now() < end {
+                let left = end.saturating_duration_since(clock::now());
                 injected =
                     CLEARED.wait_timeout(injected, left).expect("no panic under this lock").0;
             }

@@ -342,6 +342,7 @@ mod tests {
     use super::super::Need;
     use super::super::reply::Reply;
     use super::*;
+    use crate::media::clock;
 
     const LIMIT: Duration = Duration::from_secs(2);
 
@@ -359,7 +360,7 @@ mod tests {
             (0..workers).for_each(|worker| state.join(worker));
             state.wanted = workers as usize;
             let (answers, answered) = channel();
-            Self { state, start: Instant::now(), answered, answers }
+            Self { state, start: clock::now(), answered, answers }
         }
 
         fn at(&self, ms: u64) -> Instant {

@@ -14,6 +14,7 @@ use super::onnx::{Onnx, Provider, environment};
 use super::reply::{Job, Reply, join};
 use super::worker::{OnEvent, Pool};
 use super::{Config, Request};
+use crate::media::clock;
 
 /// Workers of a model on a GPU: one prepares its pictures while the other's are in the model.
 const GPU_WORKERS: usize = 2;
@@ -122,7 +123,7 @@ impl Service {
     /// It holds the findings of all, best first; with several detectors one failure is a failure.
     pub fn submit(&self, request: Request) {
         let Request { stream, picture, deadline, need, reply } = request;
-        let now = Instant::now();
+        let now = clock::now();
         for (pool, reply) in self.0.pools.iter().zip(join(self.0.pools.len(), reply)) {
             let bucket = pool.model.bucket(&picture);
             let ticket = Ticket { stream, deadline, need, bucket, queued: now, ready: now };

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
+use crate::media::clock;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,7 +109,7 @@ fn ask_within(service: &Service, time: Duration) -> Receiver<Answer> {
     service.submit(Request {
         stream: 1,
         picture: Arc::new(Picture::filled(32, 32, [16, 128, 128])),
-        deadline: Instant::now() + time,
+        deadline: clock::now() + time,
         need: Need::Required,
         reply: Box::new(move |answer| answers.send(answer).unwrap()),
     });
@@ -144,7 +145,7 @@ fn findings_come_back_and_the_status_says_who_found_them() {
     assert_eq!((status.provider.as_str(), status.workers), ("script", 3));
     assert_eq!((status.counts.answered, status.health), (1, Health::Up));
     assert_eq!(*model.opened.lock().unwrap(), 3);
-    assert!(service.stop(Instant::now() + PATIENCE).is_empty());
+    assert!(service.stop(clock::now() + PATIENCE).is_empty());
     assert_eq!(result(&ask(&service)), Err(Failure::Closed));
 }
 
@@ -167,7 +168,7 @@ fn a_stuck_run_is_answered_and_replaced() {
     );
     assert_eq!(*model.opened.lock().unwrap(), 2);
     go.send(()).unwrap();
-    assert!(service.stop(Instant::now() + PATIENCE).is_empty());
+    assert!(service.stop(clock::now() + PATIENCE).is_empty());
     assert_eq!(service.status()[0].abandoned, 0);
 }
 
@@ -259,11 +260,11 @@ fn a_stop_answers_everything_and_names_who_does_not_end() {
     let runs = ask(&service);
     running.recv_timeout(PATIENCE).unwrap();
     let queued = ask(&service);
-    assert_eq!(service.stop(Instant::now() + Duration::from_millis(20)), ["detect-0"]);
+    assert_eq!(service.stop(clock::now() + Duration::from_millis(20)), ["detect-0"]);
     assert_eq!(result(&queued), Err(Failure::Closed));
     assert_eq!(result(&runs), Err(Failure::Closed));
     go.send(()).unwrap();
-    assert!(service.stop(Instant::now() + PATIENCE).is_empty());
+    assert!(service.stop(clock::now() + PATIENCE).is_empty());
 }
 
 /// Many callers, a model that fails and panics, a queue that overflows, a stop in the middle.
@@ -281,6 +282,7 @@ fn everyone_is_answered_exactly_once_whatever_happens() {
     let callers: Vec<_> = (0..4u64)
         .map(|stream| {
             let (service, answers) = (service.clone(), answers.clone());
+            #[expect(clippy::disallowed_methods, reason = "a crowd of nameless callers")]
             std::thread::spawn(move || {
                 for turn in 0..500u64 {
                     let answers = answers.clone();
@@ -288,12 +290,12 @@ fn everyone_is_answered_exactly_once_whatever_happens() {
                     service.submit(Request {
                         stream,
                         picture: Arc::new(Picture::filled(32, 32, [16, 128, 128])),
-                        deadline: Instant::now() + Duration::from_millis(turn % 50),
+                        deadline: clock::now() + Duration::from_millis(turn % 50),
                         need,
                         reply: Box::new(move |_| answers.send(stream * 500 + turn).unwrap()),
                     });
                     if stream == 0 && turn == 400 {
-                        assert!(service.stop(Instant::now() + PATIENCE).is_empty());
+                        assert!(service.stop(clock::now() + PATIENCE).is_empty());
                     }
                 }
             })

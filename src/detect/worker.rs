@@ -20,6 +20,7 @@ use super::model::{Detector, Error, Model, Opened};
 use super::pool::{Fate, Next, State};
 use super::reply::Job;
 use crate::media::Picture;
+use crate::media::clock;
 
 /// Told of every change of health, one at a time, from a detection thread.
 pub(super) type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
@@ -103,6 +104,7 @@ impl Pool {
     }
 
     /// Starts the watch; it ends with the last worker of a pool that stops.
+    #[expect(clippy::disallowed_methods, reason = "joined by name with all others of the pool")]
     pub(super) fn start_watch(self: &Arc<Self>) -> io::Result<JoinHandle<()>> {
         let pool = self.clone();
         Builder::new().name("detect-watch".into()).spawn(move || pool.watch())
@@ -112,6 +114,7 @@ impl Pool {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
+    #[expect(clippy::disallowed_methods, reason = "kept by name, joined in `wait`")]
     fn start(
         self: &Arc<Self>,
         core: &mut Core,
@@ -137,7 +140,7 @@ impl Pool {
     /// Hands in a request; it may be answered at once.
     pub(super) fn submit(&self, ticket: Ticket, job: Job) {
         let mut core = self.lock();
-        core.state.submit(ticket, job, Instant::now());
+        core.state.submit(ticket, job, clock::now());
         self.wake_watch(&core);
         self.work.notify_one();
         self.settle(core);
@@ -146,7 +149,7 @@ impl Pool {
     /// Refuses new requests, answers the waiting ones and tells the threads to end.
     pub(super) fn close(&self) {
         let mut core = self.lock();
-        core.state.close(Instant::now());
+        core.state.close(clock::now());
         self.work.notify_all();
         self.alarm.notify_all();
         self.settle(core);
@@ -157,14 +160,14 @@ impl Pool {
     pub(super) fn wait(&self, deadline: Instant) -> Vec<String> {
         let mut core = self.lock();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             if core.alive.is_empty() || left.is_zero() {
                 break;
             }
             core = self.ended.wait_timeout(core, left).expect("no panic under this lock").0;
         }
         let late = core.alive.values().map(|(name, _)| name.clone()).collect();
-        core.state.close_running(Instant::now());
+        core.state.close_running(clock::now());
         core.stopped = true;
         let finished = std::mem::take(&mut core.finished);
         self.alarm.notify_all();
@@ -205,7 +208,7 @@ impl Pool {
                 Outcome::Panicked(message) => (Err(Error(format!("panic: {message}"))), true),
             };
             let mut core = self.lock();
-            let fate = core.state.finish(worker, result.map_err(|e| e.0), Instant::now());
+            let fate = core.state.finish(worker, result.map_err(|e| e.0), clock::now());
             // A retry may wait: whoever is idle must know when.
             self.work.notify_one();
             self.wake_watch(&core);
@@ -248,7 +251,7 @@ impl Pool {
     fn wait_for_work(&self, worker: u64) -> Option<Vec<Arc<Picture>>> {
         let mut core = self.lock();
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             let next = core.state.next(worker, now);
             if let Next::Run(pictures) = next {
                 // What is left is for the next one who is idle.
@@ -281,7 +284,7 @@ impl Pool {
             if core.stopped || core.state.stopping && core.alive.is_empty() {
                 return;
             }
-            let now = Instant::now();
+            let now = clock::now();
             core.state.expire(now);
             let fresh = core.state.give_up_stuck(now, || self.number());
             let started = fresh.iter().map(|&worker| self.start(&mut core, worker, None));

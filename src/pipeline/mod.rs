@@ -10,9 +10,9 @@
 //!                                          detect (threads shared by all streams)
 //! ```
 //!
-//! One [`Pipeline`] carries one video track. Two threads a track: the first decodes every frame
+//! One `Pipeline` carries one video track. Two threads a track: the first decodes every frame
 //! as it comes, the second asks, decides, covers and encodes. Neither waits for a detector.
-//! Sound goes its own short way: [`audio::Lane`].
+//! Sound goes its own short way: `audio::Lane`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

@@ -1,7 +1,7 @@
 //! Named tasks and threads, stop signals, deadlines.
 //!
-//! Nothing runs without a name: tasks belong to a [`Supervisor`](crate::runtime::Supervisor),
-//! foreign code to a [`Thread`](crate::runtime::Thread).
+//! Nothing runs without a name: tasks belong to a [`Supervisor`],
+//! foreign code to a [`Thread`].
 //! Stopping is a token that is cancelled, a deadline, and one log line that names whoever is left.
 
 mod shutdown;

@@ -223,11 +223,11 @@ impl Run {
                     self.waiting.push(track);
                 }
             }
-            _ => self.adopt(track),
+            _ => self.adopt(&track),
         }
     }
 
-    fn adopt(&mut self, track: Track) {
+    fn adopt(&mut self, track: &Track) {
         let source = track.source;
         let output = track.codec.map(VideoCodec::output);
         let mut slot = self.slots.remove(&source).unwrap_or_else(|| Slot {
@@ -249,7 +249,7 @@ impl Run {
         }
         (slot.codec, slot.size, slot.ended) = (output, track.size, None);
         (slot.identity, slot.track) = (track.identity.clone(), Some(track.sid.clone()));
-        slot.lane = self.lane(&track, slot.timeline.clone());
+        slot.lane = self.lane(track, slot.timeline.clone());
         self.slots.insert(source, slot);
         self.send(Outgoing::Mute { source, muted: false });
         tracing::info!(room = self.stream.spec.room, identity = track.identity, ?source, codec = ?track.codec, "track started");
@@ -312,7 +312,7 @@ impl Run {
         tracing::info!(room = self.stream.spec.room, ?source, "track ended");
         if let Some(next) = self.waiting.iter().position(|t| t.source == source) {
             let track = self.waiting.remove(next);
-            self.adopt(track);
+            self.adopt(&track);
         }
     }
 

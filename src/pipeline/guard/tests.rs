@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::censor::Document;
+use crate::media::clock;
 
 const CONFIG: Config = Config {
     max_gap: Duration::from_millis(200),
@@ -109,7 +110,7 @@ struct Play {
 
 impl Play {
     fn run(schedule: &[Shown], tick: u64) -> Self {
-        let start = Instant::now();
+        let start = clock::now();
         let mut play = Self {
             start,
             guard: Guard::new(CONFIG, faces()),
@@ -291,7 +292,7 @@ fn steady(
     moving: bool,
     mut answer: impl FnMut(u64) -> Option<Result<Vec<Finding>, Failure>>,
 ) -> (Vec<Verdict>, Vec<u64>) {
-    let start = Instant::now();
+    let start = clock::now();
     let (mut verdicts, mut asked) = (Vec::new(), Vec::new());
     for ms in 0..count * 33 + 400 {
         let now = start + Duration::from_millis(ms);
@@ -359,7 +360,7 @@ fn an_object_found_late_is_covered_since_the_frame_before() {
     let (verdicts, asked) = steady(&mut guard, 60, false, |i| {
         Some(Ok(if i >= 30 { vec![face(400.0)] } else { Vec::new() }))
     });
-    let last_clean = *asked.iter().filter(|i| **i < 30).next_back().unwrap();
+    let last_clean = *asked.iter().rfind(|i| **i < 30).unwrap();
     let first_found = *asked.iter().find(|i| **i >= 30).unwrap();
     for index in last_clean + 1..=first_found {
         assert!(matches!(verdicts[index as usize], Verdict::Regions(_)), "frame {index} is shown");
@@ -369,7 +370,7 @@ fn an_object_found_late_is_covered_since_the_frame_before() {
 #[test]
 fn rules_take_effect_on_frames_already_held() {
     let mut guard = Guard::new(CONFIG, faces());
-    let now = Instant::now();
+    let now = clock::now();
     for index in 0..3 {
         let due = now + DELAY + Duration::from_millis(index * 33);
         let (time, cut) = (index as f64 / 30.0, index == 0);
