@@ -144,7 +144,7 @@ impl Stage {
 }
 
 /// The block means of a thumbnail, and how far each block moved since the one before.
-fn grid(thumb: &Thumb, before: Option<&Thumb>) -> Grid {
+pub(super) fn grid(thumb: &Thumb, before: Option<&Thumb>) -> Grid {
     let whole = |values: Vec<f32>| values.into_iter().map(|v| v.round() as u8).collect();
     let means = thumb.block_means();
     let change = before.and_then(|before| thumb.block_differences(before));

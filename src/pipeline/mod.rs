@@ -30,6 +30,8 @@ use crate::session::Event;
 use crate::telemetry::{Metrics, RoomMetrics};
 
 pub(crate) mod audio;
+#[cfg(feature = "test-hooks")]
+pub mod bench;
 mod decode;
 pub(crate) mod figures;
 mod gate;
