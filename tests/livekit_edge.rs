@@ -483,3 +483,21 @@ async fn when_udp_stops_in_mid_stream_tcp_takes_over() {
     println!("pictures {:?} after UDP stopped", start.elapsed() - Duration::from_secs(1));
     broadcaster.leave().await;
 }
+
+#[tokio::test]
+async fn a_track_can_come_and_go_for_ever() {
+    let server = Server::start().await;
+    let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
+    let source = Source::Screen;
+    for _ in 0..60 {
+        let codec = Some(VideoCodec::Vp8);
+        broadcaster.send(Outgoing::Announce { source, codec, size: (320, 180) }).await;
+        broadcaster.wait_for("ready", |event| *event == Downstream::Ready { source }).await;
+        broadcaster.send(Outgoing::Retract { source }).await;
+    }
+    let mut watcher = Watcher::join(&server, ROOM);
+    broadcaster.film(VideoCodec::Vp8).await;
+    watcher.started().await;
+    watcher.picture().await;
+    broadcaster.leave().await;
+}

@@ -54,10 +54,8 @@ pub(super) struct Roster {
 impl Roster {
     /// Takes in what the server says about one participant.
     pub(super) fn update(&mut self, participant: &proto::ParticipantInfo) -> Vec<Change> {
-        let gone = participant.state() == proto::participant_info::State::Disconnected;
-        if !gone && !is_broadcaster(participant) {
-            return Vec::new();
-        }
+        let gone = participant.state() == proto::participant_info::State::Disconnected
+            || !is_broadcaster(participant);
         let newest = self.versions.get(&participant.sid).copied().unwrap_or(0);
         if participant.version < newest {
             return Vec::new();
@@ -283,6 +281,17 @@ mod tests {
         let named = person("my-broadcaster-1", vec![video("c", "video/H264")]);
         assert_eq!(reports(&roster.update(&named)), ["subscribe", "started"]);
         assert!(!roster.delivers("a") && roster.delivers("b") && roster.delivers("c"));
+    }
+
+    #[test]
+    fn who_loses_the_role_is_no_broadcaster_any_more() {
+        let mut roster = Roster::default();
+        let mut marked = person("bob", vec![video("b", "video/VP8")]);
+        marked.attributes.insert("role".into(), "broadcaster".into());
+        roster.update(&marked);
+        marked.attributes.clear();
+        assert_eq!(reports(&roster.update(&marked)), ["ended"]);
+        assert!(!roster.delivers("b"));
     }
 
     #[test]

@@ -5,14 +5,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::change::SdpPendingOffer;
 use str0m::error::{RtcError, SdpError};
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, MediaTime, Mid};
-use str0m::net::{Receive, TcpType, Transmit};
+use str0m::media::{Frequency, KeyframeRequestKind, MediaTime, Mid, Pt};
+use str0m::net::{Receive, Transmit};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::socket::{Arrival, DATAGRAM, Faults, Sockets};
-use crate::media::{Kind, VideoCodec};
+use crate::media::VideoCodec;
+
+mod lines;
+mod negotiate;
+
+pub(super) use negotiate::Changes;
 
 /// The longest time between two ICE checks on a live path. Two or three are answered within the
 /// media watchdog's patience.
@@ -53,23 +58,9 @@ pub(super) enum PeerError {
     /// An answer came that nothing had asked for.
     #[error("unexpected answer")]
     Unexpected,
-    /// A frame for a line that does not exist.
-    #[error("nothing can be sent on line {0}")]
-    NoLine(Mid),
     /// A frame in a codec that was not negotiated.
     #[error("the codec was not negotiated on line {0}")]
     NoCodec(Mid),
-}
-
-/// A change of what we send.
-#[derive(Debug)]
-pub(super) struct Changes<'a> {
-    /// Tracks to add: pictures or sound, and the id under which they were announced.
-    pub(super) add: &'a [(Kind, String)],
-    /// Lines to take out of use.
-    pub(super) remove: &'a [Mid],
-    /// Whether to look for a network path anew.
-    pub(super) restart_ice: bool,
 }
 
 /// The peer connection.
@@ -85,6 +76,7 @@ pub(super) struct Peer {
     /// When the last packet came in.
     heard: Instant,
     pending: Option<SdpPendingOffer>,
+    offered: usize,
     /// Whether candidates of the other side can be used yet.
     described: bool,
     candidates: Vec<Candidate>,
@@ -139,6 +131,7 @@ impl Peer {
             events: VecDeque::new(),
             heard: now,
             pending: None,
+            offered: 0,
             described: false,
             candidates: Vec::new(),
             passive: Vec::new(),
@@ -204,94 +197,6 @@ impl Peer {
         self.rtc.is_alive()
     }
 
-    /// Answers an offer. `tracks` names the track on each line.
-    pub(super) fn accept_offer(
-        &mut self,
-        sdp: &str,
-        tracks: &HashMap<String, String>,
-    ) -> Result<String, PeerError> {
-        for (mid, ssrcs) in ssrcs_by_line(sdp) {
-            let Some(track) = tracks.get(&mid) else { continue };
-            let mid: Mid = mid.as_str().into();
-            let line = (track.clone(), ssrcs);
-            let reused = self.lines.get(&mid).is_some_and(|before| *before != line);
-            if reused {
-                // The engine keeps the depacketiser of the line's last stream, and frames of
-                // the new one would vanish: it has to forget the line first.
-                self.rtc.direct_api().remove_media(mid);
-            }
-            self.lines.insert(mid, line);
-        }
-        let answer = self.rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(sdp)?)?;
-        self.described();
-        Ok(answer.to_sdp_string())
-    }
-
-    /// Makes an offer of `changes`. Returns it with the lines of the added tracks, or `None` when
-    /// there is nothing to negotiate. The offer must be answered before the next is made.
-    pub(super) fn offer(&mut self, changes: &Changes<'_>) -> Option<(String, Vec<Mid>)> {
-        let mut api = self.rtc.sdp_api();
-        if changes.restart_ice {
-            api.ice_restart(true);
-        }
-        for mid in changes.remove {
-            api.set_direction(*mid, Direction::Inactive);
-        }
-        let added = changes.add.iter().map(|(kind, id)| {
-            let kind = match kind {
-                Kind::Video => MediaKind::Video,
-                Kind::Audio => MediaKind::Audio,
-            };
-            let stream = Some("scrim".to_owned());
-            api.add_media(kind, Direction::SendOnly, stream, Some(id.clone()), None)
-        });
-        let added = added.collect();
-        let (offer, pending) = api.apply()?;
-        self.pending = Some(pending);
-        Some((offer.to_sdp_string(), added))
-    }
-
-    /// Whether anything was ever negotiated.
-    pub(super) fn has_lines(&self) -> bool {
-        self.described
-    }
-
-    /// Whether an offer waits for its answer.
-    pub(super) fn negotiating(&self) -> bool {
-        self.pending.is_some()
-    }
-
-    /// Takes the answer to our offer.
-    pub(super) fn accept_answer(&mut self, sdp: &str) -> Result<(), PeerError> {
-        let pending = self.pending.take().ok_or(PeerError::Unexpected)?;
-        self.rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(sdp)?)?;
-        self.described();
-        Ok(())
-    }
-
-    /// Forgets an offer that will not be answered.
-    pub(super) fn withdraw_offer(&mut self) {
-        self.pending = None;
-    }
-
-    /// Takes a candidate of the other side, as its `candidate:` line.
-    pub(super) fn candidate(&mut self, line: &str) {
-        let candidate = Candidate::from_sdp_string(line);
-        if let Ok(candidate) = &candidate
-            && candidate.tcptype() == Some(TcpType::Passive)
-            && !self.passive.contains(&candidate.addr())
-        {
-            self.passive.push(candidate.addr());
-        }
-        match candidate {
-            Ok(candidate) if self.described && self.pending.is_none() => {
-                self.rtc.add_remote_candidate(candidate);
-            }
-            Ok(candidate) => self.candidates.push(candidate),
-            Err(error) => tracing::debug!(line, %error, "candidate not understood"),
-        }
-    }
-
     /// Looks for a path by TCP, too, once for each set of candidates that the server names.
     pub(super) fn try_tcp(&mut self) {
         if !self.passive.is_empty() {
@@ -323,12 +228,8 @@ impl Peer {
         codec: Option<VideoCodec>,
         frame: Frame,
     ) -> Result<(), PeerError> {
-        let writer = self.rtc.writer(mid).ok_or(PeerError::NoLine(mid))?;
-        let payload = writer
-            .payload_params()
-            .find(|params| codec_of(params.spec().codec) == Some(codec))
-            .map(|params| params.pt())
-            .ok_or(PeerError::NoCodec(mid))?;
+        let payload = self.payload(mid, codec).ok_or(PeerError::NoCodec(mid))?;
+        let writer = self.rtc.writer(mid).ok_or(PeerError::NoCodec(mid))?;
         let clock = match codec {
             Some(_) => Frequency::NINETY_KHZ,
             None => Frequency::FORTY_EIGHT_KHZ,
@@ -336,6 +237,18 @@ impl Peer {
         let time = MediaTime::new(frame.rtp_time, clock);
         writer.write(payload, frame.captured, time, frame.data)?;
         self.flush().await
+    }
+
+    /// Whether both sides agreed on a codec for a line.
+    pub(super) fn accepts(&mut self, mid: Mid, codec: Option<VideoCodec>) -> bool {
+        self.payload(mid, codec).is_some()
+    }
+
+    fn payload(&mut self, mid: Mid, codec: Option<VideoCodec>) -> Option<Pt> {
+        let writer = self.rtc.writer(mid)?;
+        let mut agreed = writer.payload_params();
+        let params = agreed.find(|params| codec_of(params.spec().codec) == Some(codec))?;
+        Some(params.pt())
     }
 
     /// Puts what was written on the wire; events that come up wait for [`Peer::next`].
@@ -346,13 +259,6 @@ impl Peer {
                 Output::Transmit(packet) => self.sockets.send(&packet).await,
                 Output::Timeout(_) => return Ok(()),
             }
-        }
-    }
-
-    fn described(&mut self) {
-        self.described = true;
-        for candidate in self.candidates.drain(..) {
-            self.rtc.add_remote_candidate(candidate);
         }
     }
 }
@@ -378,41 +284,5 @@ pub(super) fn codec_of(codec: str0m::format::Codec) -> Option<Option<VideoCodec>
         Codec::Vp9 => Some(Some(VideoCodec::Vp9)),
         Codec::Av1 => Some(Some(VideoCodec::Av1)),
         _ => None,
-    }
-}
-
-/// The mid and the SSRCs of each line of a session description.
-fn ssrcs_by_line(sdp: &str) -> Vec<(String, Vec<String>)> {
-    let mut lines = Vec::new();
-    for section in sdp.split("\nm=").skip(1) {
-        let mut mid = None;
-        let mut ssrcs: Vec<String> = Vec::new();
-        for attribute in section.lines().filter_map(|line| line.trim_end().strip_prefix("a=")) {
-            if let Some(value) = attribute.strip_prefix("mid:") {
-                mid = Some(value.to_owned());
-            } else if let Some(value) = attribute.strip_prefix("ssrc:")
-                && let Some(ssrc) = value.split(' ').next()
-                && !ssrcs.iter().any(|known| known == ssrc)
-            {
-                ssrcs.push(ssrc.to_owned());
-            }
-        }
-        lines.extend(mid.map(|mid| (mid, ssrcs)));
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_and_their_ssrcs_are_found() {
-        let sdp = "v=0\r\na=group:BUNDLE 0 1\r\nm=application 9 UDP/DTLS/SCTP x\r\na=mid:0\r\n\
-                   m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=ssrc:11 cname:a\r\n\
-                   a=ssrc:11 msid:a b\r\na=ssrc:12 cname:a\r\n";
-        let expected =
-            vec![("0".into(), vec![]), ("1".into(), vec!["11".to_owned(), "12".to_owned()])];
-        assert_eq!(ssrcs_by_line(sdp), expected);
     }
 }

@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_on_loopback_is_reached_from_loopback() {
-        let mut sockets = Sockets::bind("127.0.0.1:7880", Faults::default()).await.unwrap();
+        let sockets = Sockets::bind("127.0.0.1:7880", Faults::default()).await.unwrap();
         let locals: Vec<_> = sockets.sockets.iter().map(|(address, _)| address.ip()).collect();
         assert_eq!(locals[0], Ipv4Addr::LOCALHOST);
         assert_eq!(locals.iter().filter(|ip| ip.is_loopback()).count(), 1);

@@ -11,20 +11,23 @@ use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
 use str0m::Event;
-use str0m::media::{MediaData, Mid};
+use str0m::media::Mid;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, STABLE};
-use super::capture::{Clock, Report};
-use super::keyframes::Limiter;
+use super::capture::Clock;
 use super::outlet::Outlet;
 use super::room::{Happened, Invitation, JoinError, Room, sleep_until};
 use super::roster::{Change, Roster};
-use super::rtc::{Role, codec_of};
+use super::rtc::Role;
 use super::verdict::{self, Verdict};
 use super::{Credentials, Exit, Faults, Incoming, Link, Reason, UpstreamCommand, token};
-use crate::media::{AudioFrame, Kind, VideoCodec, VideoFrame};
+use crate::media::Kind;
+
+mod feed;
+
+use feed::Feed;
 
 /// Messages that may wait for the pipeline: two seconds of a camera, a screen and two sounds.
 /// Frames beyond are dropped (see the module's note), everything else waits.
@@ -86,17 +89,6 @@ pub struct Actor {
     dropped: u64,
 }
 
-/// What is known of the frames of one track.
-#[derive(Debug, Default)]
-struct Feed {
-    limiter: Limiter,
-    /// A frame has been handed on.
-    running: bool,
-    /// A frame was dropped at the pipeline's door after the last one handed on.
-    gap: bool,
-    last: Option<Instant>,
-}
-
 impl Actor {
     /// Joins and stays until stopped, or until there is no use in trying.
     pub async fn run(mut self, stop: CancellationToken) -> Exit {
@@ -109,9 +101,11 @@ impl Actor {
                 () = stop.cancelled() => return Exit::Cancelled,
                 () = self.abandoned() => return Exit::Cancelled,
                 joined = join(&options) => match joined {
-                    Ok((room, join)) => {
+                    Ok((mut room, join)) => {
                         self.joined(&join);
-                        match self.serve(room, &join, &stop).await {
+                        let verdict = self.serve(&mut room, &join, &stop).await;
+                        room.leave().await;
+                        match verdict {
                             Some(verdict) => verdict,
                             None => return Exit::Cancelled,
                         }
@@ -142,36 +136,32 @@ impl Actor {
 
     async fn serve(
         &mut self,
-        mut room: Room,
+        room: &mut Room,
         join: &proto::JoinResponse,
         stop: &CancellationToken,
     ) -> Option<Verdict> {
         for participant in &join.other_participants {
             let changes = self.roster.update(participant);
-            self.apply(changes, &mut room);
+            self.apply(changes, room);
         }
         loop {
             if self.outlet.abandoned() {
-                room.leave().await;
                 return None;
             }
             let wake = self.wake(Instant::now());
             tokio::select! {
                 biased;
-                () = stop.cancelled() => {
-                    room.leave().await;
-                    return None;
-                }
+                () = stop.cancelled() => return None,
                 Some(command) = self.commands.recv() => self.obey(&command),
                 happened = room.next() => {
-                    if let Some(verdict) = self.handle(happened, &mut room) {
+                    if let Some(verdict) = self.handle(happened, room) {
                         return Some(verdict);
                     }
                 }
                 () = self.outlet.drain() => {}
                 () = sleep_until(wake) => {}
             }
-            self.request_keyframes(&mut room, Instant::now());
+            self.request_keyframes(room, Instant::now());
         }
     }
 
@@ -249,86 +239,11 @@ impl Actor {
         }
     }
 
-    fn media(&mut self, data: MediaData, room: &mut Room) {
-        let arrived = Instant::now();
-        let Some(track) = self.lines.get(&data.mid).cloned() else { return };
-        let Some(codec) = codec_of(data.params.spec().codec) else { return };
-        if !self.roster.delivers(&track) || data.data.is_empty() {
-            return;
-        }
-        let changes = self.roster.frame(&track, codec);
-        self.apply(changes, room);
-        let report = data.last_sender_info.map(|info| Report {
-            rtp_seconds: info.rtp_time.rebase(data.time.frequency()).as_seconds(),
-            wall: info.ntp_time,
-        });
-        let captured = self.clock.captured(data.time.as_seconds(), report, arrived);
-        let feed = self.feeds.entry(track.clone()).or_default();
-        // Reports come and go: capture times must not run backwards when one corrects them.
-        let captured = feed.last.map_or(captured, |last| captured.max(last)).min(arrived);
-        feed.last = Some(captured);
-        match codec {
-            Some(codec) => self.video(track, codec, data, captured),
-            None => {
-                let frame =
-                    AudioFrame { rtp_time: data.time.numer(), data: data.data, captured, arrived };
-                if !self.outlet.frame(Incoming::Audio { track, frame }) {
-                    self.dropped += 1;
-                }
-            }
-        }
-    }
-
-    fn video(&mut self, track: String, codec: VideoCodec, data: MediaData, captured: Instant) {
-        let feed = self.feeds.entry(track.clone()).or_default();
-        let keyframe = data.is_keyframe();
-        let contiguous = data.contiguous && feed.running && !feed.gap;
-        if keyframe {
-            feed.limiter.keyframe();
-        } else if !contiguous {
-            feed.limiter.want();
-        }
-        let frame = VideoFrame {
-            codec,
-            rtp_time: data.time.numer(),
-            keyframe,
-            contiguous,
-            captured,
-            arrived: Instant::now(),
-            data: data.data,
-        };
-        let handed_on = self.outlet.frame(Incoming::Video { track, frame });
-        feed.running = true;
-        feed.gap = !handed_on;
-        if !handed_on {
-            feed.limiter.want();
-            self.dropped += 1;
-        } else if self.dropped > 0 {
-            tracing::warn!(dropped = self.dropped, "the pipeline was too slow, frames dropped");
-            self.dropped = 0;
-        }
-    }
-
     fn obey(&mut self, command: &UpstreamCommand) {
         let UpstreamCommand::RequestKeyframe { track } = command;
         if self.roster.delivers(track) {
             self.feeds.entry(track.clone()).or_default().limiter.want();
         }
-    }
-
-    fn request_keyframes(&mut self, room: &mut Room, now: Instant) {
-        for (track, feed) in &mut self.feeds {
-            let line = self.lines.iter().find(|(_, on_line)| *on_line == track);
-            if let Some((mid, _)) = line
-                && feed.limiter.poll(now)
-            {
-                room.peer.request_keyframe(*mid);
-            }
-        }
-    }
-
-    fn wake(&self, now: Instant) -> Option<Instant> {
-        self.feeds.values().filter_map(|feed| feed.limiter.deadline(now)).min()
     }
 
     fn joined(&mut self, join: &proto::JoinResponse) {

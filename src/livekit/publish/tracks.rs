@@ -23,6 +23,17 @@ enum Stage {
     Offered(Mid),
     /// Answered: frames flow on this line.
     Ready(Mid),
+    /// Answered, and the server does not take the codec.
+    Refused(Mid),
+}
+
+impl Stage {
+    fn line(&self) -> Option<Mid> {
+        match self {
+            Self::Wanted | Self::Announced | Self::Published => None,
+            Self::Offered(mid) | Self::Ready(mid) | Self::Refused(mid) => Some(*mid),
+        }
+    }
 }
 
 /// One track.
@@ -70,7 +81,7 @@ impl Tracks {
     /// Takes a track back.
     pub(super) fn retract(&mut self, source: Source) {
         if let Some(track) = self.tracks.remove(&source)
-            && let Stage::Offered(mid) | Stage::Ready(mid) = track.stage
+            && let Some(mid) = track.stage.line()
         {
             self.retired.push(mid);
         }
@@ -122,7 +133,7 @@ impl Tracks {
         };
         let cid = self.next_cid(source);
         if let Some(track) = self.tracks.get_mut(&source) {
-            if let Stage::Offered(mid) | Stage::Ready(mid) = track.stage {
+            if let Some(mid) = track.stage.line() {
                 self.retired.push(mid);
             }
             (track.cid, track.publication, track.stage) = (cid, None, Stage::Wanted);
@@ -165,13 +176,22 @@ impl Tracks {
         }
     }
 
-    /// The offer was answered: the sources that are ready now and were not before.
-    pub(super) fn newly_ready(&mut self) -> Vec<Source> {
+    /// The offer was answered: the sources that are ready now and were not before. `accepts`
+    /// says whether the codec was agreed on for a line.
+    pub(super) fn newly_ready(
+        &mut self,
+        mut accepts: impl FnMut(Mid, Option<VideoCodec>) -> bool,
+    ) -> Vec<Source> {
         let mut ready = Vec::new();
         for track in self.tracks.values_mut() {
-            if let Stage::Offered(mid) = track.stage {
+            let Stage::Offered(mid) = track.stage else { continue };
+            if accepts(mid, track.codec) {
                 track.stage = Stage::Ready(mid);
                 ready.push(track.source);
+            } else {
+                tracing::error!(source = ?track.source, codec = ?track.codec,
+                    "the server does not take this codec: see room.enabled_codecs");
+                track.stage = Stage::Refused(mid);
             }
         }
         ready
@@ -299,8 +319,8 @@ mod tests {
         assert!(!tracks.announce(Source::Camera, Some(VideoCodec::Vp8), (1280, 720)));
         publish(&mut tracks, "0");
         assert!(!tracks.ready(Source::Camera));
-        assert_eq!(tracks.newly_ready(), [Source::Camera]);
-        assert!(tracks.newly_ready().is_empty());
+        assert_eq!(tracks.newly_ready(|_, _| true), [Source::Camera]);
+        assert!(tracks.newly_ready(|_, _| true).is_empty());
         assert_eq!(tracks.line(Source::Camera), Some(("0".into(), Some(VideoCodec::Vp8))));
         assert_eq!(tracks.on_line("0".into()), Some(Source::Camera));
     }
@@ -310,7 +330,7 @@ mod tests {
         let mut tracks = Tracks::default();
         tracks.announce(Source::Camera, Some(VideoCodec::Vp8), (640, 360));
         publish(&mut tracks, "0");
-        tracks.newly_ready();
+        tracks.newly_ready(|_, _| true);
         tracks.mute(Source::Camera, true);
         assert!(tracks.announce(Source::Camera, Some(VideoCodec::H264), (640, 360)));
         assert!(!tracks.ready(Source::Camera));
@@ -324,12 +344,23 @@ mod tests {
     }
 
     #[test]
+    fn a_codec_that_the_server_does_not_take_is_never_ready() {
+        let mut tracks = Tracks::default();
+        tracks.announce(Source::Camera, Some(VideoCodec::H264), (640, 360));
+        publish(&mut tracks, "0");
+        assert!(tracks.newly_ready(|_, _| false).is_empty());
+        assert!(!tracks.ready(Source::Camera));
+        tracks.retract(Source::Camera);
+        assert_eq!(tracks.take_retired().len(), 1);
+    }
+
+    #[test]
     fn a_lost_connection_announces_everything_again_under_new_ids() {
         let mut tracks = Tracks::default();
         tracks.announce(Source::Camera, Some(VideoCodec::Vp8), (640, 360));
         tracks.announce(Source::Microphone, None, (0, 0));
         publish(&mut tracks, "0");
-        tracks.newly_ready();
+        tracks.newly_ready(|_, _| true);
         tracks.disconnected();
         assert!(!tracks.ready(Source::Camera) && tracks.publications().is_empty());
         let again = tracks.unannounced();
