@@ -253,10 +253,11 @@ class Stack:
         """Ends everything; keeps the logs in the directory named, if one is."""
         for actor in self.actors:
             actor.kill()
-        for process in (self.scrim, self.livekit):
+        # LiveKit waits for everybody to leave when it is asked nicely.
+        for process, how in ((self.scrim, signal.SIGTERM), (self.livekit, signal.SIGKILL)):
             if process and process.running():
                 with contextlib.suppress(Failed):
-                    process.end()
+                    process.end(how)
         if keep:
             shutil.rmtree(keep, ignore_errors=True)
             keep.mkdir(parents=True)

@@ -23,7 +23,7 @@ def collect(words):
     """The tests in their order, with their promises (the first line of their documentation)."""
     for file in FILES:
         module = importlib.import_module(file)
-        for name, test in vars(module).items():
+        for name, test in list(vars(module).items()):
             if name.startswith("test_") and callable(test):
                 promise = test.__doc__.splitlines()[0]
                 if not words or any(word in name or word in promise for word in words):
@@ -52,7 +52,8 @@ def main():
                 failed += 1
     finally:
         stack.close(keep=pathlib.Path(".scrim/log/e2e") if failed else None)
-    print(f"{time.monotonic() - began:.0f} s; the logs are in .scrim/log/e2e/" if failed else f"{time.monotonic() - began:.0f} s")
+    took = f"{time.monotonic() - began:.0f} s"
+    print(f"{took}; the logs are in .scrim/log/e2e/" if failed else took)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0 or not passed)
 
