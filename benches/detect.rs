@@ -6,12 +6,12 @@
 
 use std::hint::black_box;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use scrim::detect::bench::{Preparation, Queue, Raw, noise};
 use scrim::detect::{Config, Failure, Finding, Manifest, Need, Request, Service, Shape};
-use scrim::media::Picture;
+use scrim::media::{Picture, clock};
 
 const FRAMES: [(u32, u32); 4] = [(640, 360), (854, 480), (1280, 720), (1920, 1080)];
 
@@ -84,7 +84,7 @@ fn model(c: &mut Criterion) {
     group.bench_function("service/320x192", |b| {
         b.iter(|| ask(&service, &picture).expect("findings"));
     });
-    service.stop(Instant::now() + Duration::from_secs(5));
+    service.stop(clock::now() + Duration::from_secs(5));
 }
 
 /// There and back through the queue and the worker's thread.
@@ -93,7 +93,7 @@ fn ask(service: &Service, picture: &Arc<Picture>) -> Result<Vec<Finding>, Failur
     service.submit(Request {
         stream: 1,
         picture: picture.clone(),
-        deadline: Instant::now() + Duration::from_secs(5),
+        deadline: clock::now() + Duration::from_secs(5),
         need: Need::Required,
         reply: Box::new(move |answer| {
             let _ = answers.send(answer.result);

@@ -3,6 +3,8 @@
 //!
 //! `LIVEKIT_URL=… LIVEKIT_API_KEY=… LIVEKIT_API_SECRET=… forward ROOM [DELAY_MS]`
 
+#![allow(clippy::disallowed_methods, reason = "outside the server, where nobody supervises")]
+
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 

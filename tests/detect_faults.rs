@@ -3,6 +3,7 @@
 //! `SCRIM_ONNXRUNTIME` and `SCRIM_MODELS` say where the library and the model lie (default as
 //! in the product). One test: the faults hit every detector of the process.
 
+#![allow(clippy::disallowed_methods, reason = "outside the server, where nobody supervises")]
 #![allow(clippy::unwrap_used, reason = "a test; its helpers are no test functions to the lint")]
 
 use std::sync::Arc;

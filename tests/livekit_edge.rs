@@ -1,6 +1,8 @@
 //! The LiveKit edge against a real livekit-server: what our publisher sends, our subscriber gets,
 //! whatever happens to the network and the server in between.
 
+#![allow(clippy::disallowed_methods, reason = "outside the server, where nobody supervises")]
+
 #[allow(unreachable_pub, missing_docs, dead_code)]
 mod support;
 

@@ -64,11 +64,12 @@ fn seconds_between(from: SystemTime, to: SystemTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::clock;
 
     const MS: Duration = Duration::from_millis(1);
 
     fn setup() -> (Clock, Instant, SystemTime) {
-        let (epoch, wall) = (Instant::now(), SystemTime::now());
+        let (epoch, wall) = (clock::now(), SystemTime::now());
         (Clock::new(epoch, wall), epoch, wall)
     }
 

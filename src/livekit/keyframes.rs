@@ -44,10 +44,11 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::clock;
 
     #[test]
     fn asks_at_once_then_spaced_until_the_keyframe_comes() {
-        let start = Instant::now();
+        let start = clock::now();
         let mut limiter = Limiter::default();
         assert!(!limiter.poll(start));
         limiter.want();
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_wish_just_after_a_keyframe_is_kept() {
-        let start = Instant::now();
+        let start = clock::now();
         let mut limiter = Limiter::default();
         limiter.want();
         assert!(limiter.poll(start));

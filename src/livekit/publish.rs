@@ -4,8 +4,6 @@
 //! before that are dropped. What is announced survives everything that happens to the connection:
 //! after a rejoin all of it is announced again, and is ready anew.
 
-use std::time::Instant;
-
 use livekit_protocol as proto;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +21,7 @@ mod lateness;
 mod serve;
 mod tracks;
 
+use crate::media::clock;
 use lateness::Lateness;
 use tracks::Tracks;
 
@@ -98,7 +97,7 @@ impl Actor {
         let mut backoff = Backoff::default();
         let options = self.options.clone();
         loop {
-            let start = Instant::now();
+            let start = clock::now();
             let verdict = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Exit::Cancelled,
@@ -192,7 +191,7 @@ impl Actor {
     /// Returns when nobody needs us any more.
     async fn outside(&mut self) {
         loop {
-            while self.schedule.pop(Instant::now()).is_some() {}
+            while self.schedule.pop(clock::now()).is_some() {}
             let due = self.schedule.deadline();
             tokio::select! {
                 message = self.outgoing.recv() => match message {

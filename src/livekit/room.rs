@@ -18,6 +18,7 @@ use super::signal::{Notice, Signal};
 use super::socket::Faults;
 use super::verdict::{self, Verdict};
 use super::watchdog::Watchdog;
+use crate::media::clock;
 
 /// How often a path that is being looked for is checked for its first packet.
 const LOOK: Duration = Duration::from_millis(50);
@@ -91,7 +92,7 @@ impl Room {
     ) -> Result<(Self, proto::JoinResponse), JoinError> {
         let Invitation { url, token, role, faults } = invitation;
         let (signal, join) = Signal::join(&url, &token).await?;
-        let now = Instant::now();
+        let now = clock::now();
         let peer = Peer::open(role, &authority(&url), faults, now).await?;
         let watchdog = match role {
             // The server offers at once, whether there are tracks or not.
@@ -115,7 +116,7 @@ impl Room {
     /// The next thing that happens. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Happened {
         loop {
-            let now = Instant::now();
+            let now = clock::now();
             if let Some(happened) = self.check(now) {
                 return happened;
             }
@@ -147,7 +148,7 @@ impl Room {
     pub(super) fn send(&mut self, request: Request) {
         if !self.signal.send(request) {
             tracing::warn!("the server has stopped reading our requests");
-            let now = Instant::now();
+            let now = clock::now();
             self.retry.get_or_insert(now);
             self.lost.get_or_insert(now);
             self.signalled = false;
@@ -253,7 +254,7 @@ impl Room {
             Notice::Closed(reason) => self.lose(reason),
             Notice::Resumed(Ok(())) => {
                 if !matches!(self.watchdog, Watchdog::Idle) {
-                    self.watchdog = Watchdog::Establishing(Instant::now());
+                    self.watchdog = Watchdog::Establishing(clock::now());
                 }
                 Some(Happened::Resumed)
             }
@@ -262,7 +263,7 @@ impl Room {
                 let lost_for = self.lost.map_or(Duration::ZERO, |since| since.elapsed());
                 match verdict::resume_failed(&error, lost_for) {
                     Verdict::Resume(_) => {
-                        self.retry = Some(Instant::now() + wait);
+                        self.retry = Some(clock::now() + wait);
                         None
                     }
                     verdict => Some(Happened::Ended(verdict)),
@@ -280,7 +281,7 @@ impl Room {
 
     /// Starts to resume, unless that is under way.
     fn lose(&mut self, reason: String) -> Option<Happened> {
-        let now = Instant::now();
+        let now = clock::now();
         // A path has to be found again, or to show that it was never gone.
         if matches!(self.watchdog, Watchdog::Established) {
             self.watchdog = Watchdog::Establishing(now);

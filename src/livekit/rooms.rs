@@ -5,10 +5,10 @@ use std::time::Duration;
 use livekit_api::services::room::{CreateRoomOptions, RoomClient};
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
 use livekit_signaling::SignalError;
-use tokio::time::Instant;
 
 use super::signal::Signal;
 use super::{Credentials, processed_room, token};
+use crate::media::clock;
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ pub enum CheckError {
 
 /// Whether LiveKit answers and knows our key; returns how long it took.
 pub async fn check(credentials: &Credentials) -> Result<Duration, CheckError> {
-    let start = Instant::now();
+    let start = clock::now();
     // A name that no room can have: the answer stays small on a server with many rooms.
     let call = async { client(credentials).list_rooms(vec!["?".into()]).await };
     bounded(credentials, call).await?;

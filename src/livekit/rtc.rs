@@ -13,6 +13,7 @@ use str0m::{Candidate, Event, Input, Output, Rtc};
 
 use super::socket::{Arrival, DATAGRAM, Faults, Sockets};
 use crate::media::VideoCodec;
+use crate::media::clock;
 
 mod lines;
 mod negotiate;
@@ -165,7 +166,7 @@ impl Peer {
                     None => self.connected_by_tcp(),
                 },
                 () = tokio::time::sleep_until(wake.into()) => {
-                    self.rtc.handle_input(Input::Timeout(Instant::now()))?;
+                    self.rtc.handle_input(Input::Timeout(clock::now()))?;
                 }
             }
         }
@@ -173,7 +174,7 @@ impl Peer {
 
     /// Hands the packet in the buffer to the engine.
     fn arrived(&mut self, arrival: Arrival) -> Result<(), PeerError> {
-        self.heard = Instant::now();
+        self.heard = clock::now();
         let Arrival { protocol: proto, source, destination, length } = arrival;
         if let Ok(contents) = self.buffer[..length].try_into() {
             let packet = Receive { proto, source, destination, contents };

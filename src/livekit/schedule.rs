@@ -94,10 +94,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::media::clock;
 
     #[test]
     fn refuses_what_does_not_fit_and_frees_what_is_cleared() {
-        let now = Instant::now();
+        let now = clock::now();
         let mut schedule = Schedule::new();
         for n in 0..CAPACITY {
             assert!(schedule.push(Source::Camera, now, n));
@@ -113,7 +114,7 @@ mod tests {
         fn comes_out_by_time_and_in_order_within_a_track(
             items in prop::collection::vec((0u8..2, 0u64..50), 1..100)
         ) {
-            let start = Instant::now();
+            let start = clock::now();
             let mut schedule = Schedule::new();
             for (n, (track, due)) in items.iter().enumerate() {
                 let source = if *track == 0 { Source::Camera } else { Source::Microphone };

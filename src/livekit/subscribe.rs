@@ -5,7 +5,7 @@
 //! frames are dropped at its door and the gap is said in the same way.
 
 use std::collections::HashMap;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
@@ -27,6 +27,7 @@ use crate::media::Kind;
 
 mod feed;
 
+use crate::media::clock;
 use feed::Feed;
 
 /// Messages that may wait for the pipeline: two seconds of a camera, a screen and two sounds.
@@ -65,7 +66,7 @@ pub fn new(options: Options) -> (mpsc::Receiver<Incoming>, mpsc::Sender<Upstream
         roster: Roster::default(),
         feeds: HashMap::new(),
         lines: HashMap::new(),
-        clock: Clock::new(Instant::now(), SystemTime::now()),
+        clock: Clock::new(clock::now(), SystemTime::now()),
         negotiated: (None, None),
         dropped: 0,
     };
@@ -95,7 +96,7 @@ impl Actor {
         let mut backoff = Backoff::default();
         let options = self.options.clone();
         loop {
-            let start = Instant::now();
+            let start = clock::now();
             let verdict = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Exit::Cancelled,
@@ -148,7 +149,7 @@ impl Actor {
             if self.outlet.abandoned() {
                 return None;
             }
-            let wake = self.wake(Instant::now());
+            let wake = self.wake(clock::now());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
@@ -161,7 +162,7 @@ impl Actor {
                 () = self.outlet.drain() => {}
                 () = sleep_until(wake) => {}
             }
-            self.request_keyframes(room, Instant::now());
+            self.request_keyframes(room, clock::now());
         }
     }
 
@@ -249,7 +250,7 @@ impl Actor {
     fn joined(&mut self, join: &proto::JoinResponse) {
         let version = join.server_info.as_ref().map_or("", |info| info.version.as_str());
         tracing::info!(room = self.options.room, version, "joined the raw room");
-        self.clock = Clock::new(Instant::now(), SystemTime::now());
+        self.clock = Clock::new(clock::now(), SystemTime::now());
         self.outlet.control(Incoming::Link(Link::Connected));
     }
 

@@ -60,17 +60,18 @@ impl Watchdog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::clock;
 
     #[test]
     fn silence_counts_on_an_established_path_only() {
-        let start = Instant::now();
+        let start = clock::now();
         assert_eq!(Watchdog::Idle.deadline(start), None);
         assert_eq!(Watchdog::Established.deadline(start), Some(start + SILENCE));
     }
 
     #[test]
     fn a_new_path_has_its_grace_until_the_first_packet() {
-        let start = Instant::now();
+        let start = clock::now();
         let mut watchdog = Watchdog::Establishing(start);
         watchdog.hear(start);
         assert!(watchdog.establishing(), "what was heard before does not count");

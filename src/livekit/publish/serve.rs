@@ -1,7 +1,5 @@
 //! In the processed room: tracks are negotiated, frames released, keyframe wishes taken.
 
-use std::time::Instant;
-
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
@@ -14,6 +12,7 @@ use crate::livekit::room::{Happened, Room, describe, sleep_until};
 use crate::livekit::rtc::{Changes, PeerError};
 use crate::livekit::verdict::Verdict;
 use crate::livekit::{Downstream, Link, Outgoing};
+use crate::media::clock;
 
 /// Lines of the session description that one connection may use up. A line is not used twice,
 /// and each makes every later offer some two kilobytes longer; past this, joining anew is cheaper.
@@ -54,7 +53,7 @@ impl Actor {
 
     /// Sends what is due.
     async fn release(&mut self, room: &mut Room) -> Result<(), PeerError> {
-        while let Some((due, Waiting { source, frame })) = self.schedule.pop(Instant::now()) {
+        while let Some((due, Waiting { source, frame })) = self.schedule.pop(clock::now()) {
             let Some((mid, codec)) = self.tracks.line(source) else { continue };
             if !room.peer.connected() {
                 continue;
@@ -169,7 +168,7 @@ impl Actor {
     fn offer(&mut self, changes: &Changes<'_>, room: &mut Room) {
         if let Some(offer) = self.make_offer(changes, room) {
             room.send(Request::Offer(offer));
-            room.establish(Instant::now());
+            room.establish(clock::now());
         }
     }
 

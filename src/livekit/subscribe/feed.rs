@@ -10,6 +10,7 @@ use crate::livekit::capture::Report;
 use crate::livekit::keyframes::Limiter;
 use crate::livekit::room::Room;
 use crate::livekit::rtc::codec_of;
+use crate::media::clock;
 use crate::media::{AudioFrame, VideoCodec, VideoFrame};
 
 /// What is known of the frames of one track.
@@ -26,7 +27,7 @@ pub(super) struct Feed {
 impl Actor {
     /// A frame came in.
     pub(super) fn media(&mut self, data: MediaData, room: &mut Room) {
-        let arrived = Instant::now();
+        let arrived = clock::now();
         let Some(track) = self.lines.get(&data.mid).cloned() else { return };
         let Some(codec) = codec_of(data.params.spec().codec) else { return };
         if !self.roster.delivers(&track) || data.data.is_empty() {
@@ -70,7 +71,7 @@ impl Actor {
             keyframe,
             contiguous,
             captured,
-            arrived: Instant::now(),
+            arrived: clock::now(),
             data: data.data,
         };
         let handed_on = self.outlet.frame(Incoming::Video { track, frame });
