@@ -191,9 +191,18 @@ async fn taking_a_track_back_and_announcing_it_again_reuses_lines() {
     broadcaster.leave().await;
 }
 
-/// Watches for this long: pictures, and pictures after a gap.
-async fn count(watcher: &mut Watcher, time: Duration) -> (usize, usize) {
-    let (mut pictures, mut gaps) = (0, 0);
+/// What came in some time.
+#[derive(Debug, Default)]
+struct Count {
+    sent: usize,
+    pictures: usize,
+    gaps: usize,
+}
+
+/// Watches for this long.
+async fn count(watcher: &mut Watcher, broadcaster: &Broadcaster, time: Duration) -> Count {
+    let Count { mut pictures, mut gaps, .. } = Count::default();
+    let before = broadcaster.count();
     let watch = async {
         loop {
             let picture = watcher.picture().await;
@@ -202,7 +211,7 @@ async fn count(watcher: &mut Watcher, time: Duration) -> (usize, usize) {
         }
     };
     let _ = tokio::time::timeout(time, watch).await;
-    (pictures, gaps)
+    Count { sent: broadcaster.count() - before, pictures, gaps }
 }
 
 #[tokio::test]
@@ -214,18 +223,16 @@ async fn three_percent_loss_is_repaired() {
     watcher.started().await;
     watcher.picture().await;
     watcher.faults.loss(3);
-    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(10)).await;
-    println!("received {pictures}, {gaps} gaps, {} packets lost", watcher.faults.lost());
+    let count_in = count(&mut watcher, &broadcaster, Duration::from_secs(10)).await;
+    println!("receiving: {count_in:?}, {} packets lost", watcher.faults.lost());
     assert!(watcher.faults.lost() > 20, "packets were lost");
-    assert!(pictures > 285, "{pictures} of 300 pictures came");
-    assert!(gaps <= 3, "{gaps} gaps");
+    assert!(count_in.pictures + 15 >= count_in.sent && count_in.gaps <= 3, "{count_in:?}");
     broadcaster.faults.loss(3);
     watcher.faults.loss(0);
-    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(10)).await;
-    println!("sent {pictures}, {gaps} gaps, {} packets lost", broadcaster.faults.lost());
+    let count_out = count(&mut watcher, &broadcaster, Duration::from_secs(10)).await;
+    println!("sending: {count_out:?}, {} packets lost", broadcaster.faults.lost());
     assert!(broadcaster.faults.lost() > 20, "packets were lost");
-    assert!(pictures > 285, "{pictures} of 300 pictures came");
-    assert!(gaps <= 3, "{gaps} gaps");
+    assert!(count_out.pictures + 15 >= count_out.sent && count_out.gaps <= 3, "{count_out:?}");
     broadcaster.leave().await;
 }
 
@@ -383,15 +390,15 @@ async fn media_flows_on_while_signalling_is_away() {
         watcher.picture().await;
         proxy.set(line);
         let away = Duration::from_millis(700);
-        let (pictures, gaps) = count(&mut watcher, away).await;
+        let flow = count(&mut watcher, &broadcaster, away).await;
         proxy.set(Line::Open);
-        assert!(pictures >= 18 && gaps == 0, "{line:?}: {pictures} pictures, {gaps} gaps");
+        assert!(flow.pictures + 3 >= flow.sent && flow.gaps == 0, "{line:?}: {flow:?}");
         if line == Line::Cut {
             let up = |event: &Downstream| *event == Downstream::Link(Link::Connected);
             broadcaster.wait_for("resume", up).await;
         }
-        let (pictures, _) = count(&mut watcher, Duration::from_secs(3)).await;
-        println!("{line:?}: {pictures} pictures in the three seconds after");
+        let after = count(&mut watcher, &broadcaster, Duration::from_secs(3)).await;
+        println!("{line:?}, the three seconds after: {after:?}");
         recovered(&mut watcher, &broadcaster).await;
         // The resumed session still works: another track can be published.
         broadcaster.film(VideoCodec::H264).await;
@@ -414,8 +421,8 @@ async fn a_long_outage_of_everything_is_survived() {
     proxy.set(Line::Hung);
     watcher.faults.blackout(true);
     broadcaster.faults.blackout(true);
-    let (pictures, _) = count(&mut watcher, Duration::from_secs(12)).await;
-    assert!(pictures < 10, "nothing comes through");
+    let outage = count(&mut watcher, &broadcaster, Duration::from_secs(12)).await;
+    assert!(outage.pictures < 10, "nothing comes through");
     proxy.set(Line::Open);
     watcher.faults.blackout(false);
     broadcaster.faults.blackout(false);
@@ -463,8 +470,8 @@ async fn where_no_udp_gets_through_tcp_does() {
     broadcaster.film(VideoCodec::Vp8).await;
     watcher.started().await;
     recovered(&mut watcher, &broadcaster).await;
-    let (pictures, gaps) = count(&mut watcher, Duration::from_secs(3)).await;
-    assert!(pictures >= 85 && gaps == 0, "{pictures} pictures, {gaps} gaps");
+    let flow = count(&mut watcher, &broadcaster, Duration::from_secs(3)).await;
+    assert!(flow.pictures + 3 >= flow.sent && flow.gaps == 0, "{flow:?}");
     assert!(watcher.faults.lost() > 0 && broadcaster.faults.lost() > 0);
     broadcaster.leave().await;
 }

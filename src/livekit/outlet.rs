@@ -57,6 +57,16 @@ impl<T> Outlet<T> {
         }
     }
 
+    /// As [`Outlet::control`], for a message that says nothing new while the same one waits.
+    pub(super) fn remind(&mut self, item: T)
+    where
+        T: PartialEq,
+    {
+        if !self.backlog.contains(&item) {
+            self.control(item);
+        }
+    }
+
     fn push(&mut self) {
         while !self.backlog.is_empty() {
             let Ok(permit) = self.sender.try_reserve() else { return };
@@ -85,6 +95,20 @@ mod tests {
         assert_eq!(receiver.recv().await, Some(4));
         assert!(outlet.frame(6));
         assert_eq!(receiver.recv().await, Some(6));
+    }
+
+    #[tokio::test]
+    async fn a_reminder_waits_once() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let mut outlet = Outlet::new(sender);
+        for _ in 0..=BACKLOG + 1 {
+            outlet.remind("keyframe");
+        }
+        assert!(!outlet.abandoned());
+        assert_eq!(receiver.recv().await, Some("keyframe"));
+        outlet.drain().await;
+        assert_eq!(receiver.recv().await, Some("keyframe"));
+        assert!(receiver.try_recv().is_err());
     }
 
     #[tokio::test]

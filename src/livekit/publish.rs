@@ -175,7 +175,7 @@ impl Actor {
     /// Passes on, or by ourselves has, the wish for a keyframe.
     fn want_keyframe(&mut self, source: Source) {
         if source.kind() == Kind::Video {
-            self.outlet.control(Downstream::KeyframeRequested { source });
+            self.outlet.remind(Downstream::KeyframeRequested { source });
         }
     }
 

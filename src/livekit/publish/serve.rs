@@ -1,5 +1,7 @@
 //! In the processed room: tracks are negotiated, frames released, keyframe wishes taken.
 
+use std::time::Duration;
+
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
@@ -18,6 +20,10 @@ use crate::media::clock;
 /// and each makes every later offer some two kilobytes longer; past this, joining anew is cheaper.
 const LINES: usize = 40;
 
+/// How much before its time a frame may leave. Timers fire up to a millisecond late; this halves
+/// how far from its time a frame leaves.
+const EARLY: Duration = Duration::from_micros(500);
+
 impl Actor {
     /// Stays in the room until it is over; `None` when that was wanted.
     pub(super) async fn serve(
@@ -33,7 +39,7 @@ impl Actor {
             if let Err(error) = self.release(room).await {
                 return Some(Verdict::Rejoin(error.to_string()));
             }
-            let due = self.schedule.deadline();
+            let due = self.schedule.deadline().map(|due| due - EARLY);
             let verdict = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
@@ -53,7 +59,7 @@ impl Actor {
 
     /// Sends what is due.
     async fn release(&mut self, room: &mut Room) -> Result<(), PeerError> {
-        while let Some((due, Waiting { source, frame })) = self.schedule.pop(clock::now()) {
+        while let Some((due, Waiting { source, frame })) = self.schedule.pop(clock::now() + EARLY) {
             let Some((mid, codec)) = self.tracks.line(source) else { continue };
             if !room.peer.connected() {
                 continue;

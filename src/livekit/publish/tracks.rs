@@ -190,7 +190,7 @@ impl Tracks {
                 ready.push(track.source);
             } else {
                 tracing::error!(source = ?track.source, codec = ?track.codec,
-                    "the server does not take this codec: see room.enabled_codecs");
+                    "this codec cannot be published here: see room.enabled_codecs");
                 track.stage = Stage::Refused(mid);
             }
         }
