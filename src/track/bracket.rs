@@ -36,13 +36,15 @@ const BLINK: u32 = 1;
 pub struct Margins {
     /// Share of the object's size by which its region grows on each side.
     pub padding: f32,
-    /// Frames that an object is covered on before the last analysed frame that did not show it.
+    /// Frames that an object is covered on before the last analysed frame that did not show it:
+    /// half a second, in which a face may have grown to a size that the model sees. See
+    /// [`Area::doubt`].
     pub look_back: u64,
 }
 
 impl Default for Margins {
     fn default() -> Self {
-        Self { padding: 0.15, look_back: 4 }
+        Self { padding: 0.15, look_back: 15 }
     }
 }
 
