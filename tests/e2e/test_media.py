@@ -69,6 +69,8 @@ def watch(stack, codec, simulcast):
         check(arrived >= ARRIVE, f"only {arrived:.0%} of the frames arrived\n" + "\n".join(lines))
         check(statistics.median(delays) < LATENCY, "too late\n" + "\n".join(lines))
         check(apart is not None and abs(apart) < SKEW, "sound and picture are apart\n" + "\n".join(lines))
+        pause = max(after.at - before.at for before, after in zip(received.rows, received.rows[1:]))
+        lines.append(f"longest pause between two pictures {pause * 1e3:.0f} ms")
         first = received.rows[0].at - stream.showing
         lines.append(f"first picture for a waiting viewer {first:.2f} s after the first frame")
         check(first < FIRST_PICTURE, lines[-1])
