@@ -39,9 +39,14 @@ pub fn clear() {
 
 /// Called before each run: goes wrong as it was told to.
 pub(super) fn fire() -> Result<(), model::Error> {
-    let Some(fault) = next() else { return Ok(()) };
-    match fault {
-        Fault::Stall(time) => {
+    let Some((fault, origin)) = next() else { return Ok(()) };
+    match (fault, origin) {
+        // Whoever wrote the file has no `clear` to call: the time is what was asked for.
+        (Fault::Stall(time), Origin::File) => {
+            std::thread::sleep(time);
+            Ok(())
+        }
+        (Fault::Stall(time), Origin::Injected) => {
             let end = clock::now() + time;
             let mut injected = INJECTED.lock().expect("no panic under this lock");
             // One count is left standing while a run stalls, so that `clear` can be seen.
@@ -52,21 +57,28 @@ pub(super) fn fire() -> Result<(), model::Error> {
             }
             Ok(())
         }
-        Fault::Panic => panic!("a panic that a test asked for"),
-        Fault::Fail => Err(model::Error::new("a failure that a test asked for")),
+        (Fault::Panic, _) => panic!("a panic that a test asked for"),
+        (Fault::Fail, _) => Err(model::Error::new("a failure that a test asked for")),
     }
 }
 
-fn next() -> Option<Fault> {
+/// Where a fault was asked for.
+enum Origin {
+    Injected,
+    File,
+}
+
+fn next() -> Option<(Fault, Origin)> {
     let mut injected = INJECTED.lock().expect("no panic under this lock");
     if let Some((fault, times)) = injected.as_mut()
         && *times > 0
     {
         *times -= 1;
-        return Some(*fault);
+        return Some((*fault, Origin::Injected));
     }
     drop(injected);
-    parse(&std::fs::read_to_string(FILE.as_ref()?).ok()?)
+    let fault = parse(&std::fs::read_to_string(FILE.as_ref()?).ok()?)?;
+    Some((fault, Origin::File))
 }
 
 fn parse(text: &str) -> Option<Fault> {

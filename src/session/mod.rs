@@ -13,6 +13,7 @@ use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
 use crate::pipeline::Watch;
 
+mod memory;
 mod open;
 mod registry;
 mod status;
@@ -164,8 +165,9 @@ pub struct Viewers {
 pub enum Origin {
     /// Somebody asked for it.
     Operator,
-    /// A broadcaster's track appeared (config `livekit.autostart`). An operator may still start
-    /// it: then it becomes theirs.
+    /// A broadcaster's track appeared (config `livekit.autostart`). What the operator of the
+    /// room's last stream said still holds: its rules, and the dump button. An operator may still
+    /// start it: then it becomes theirs.
     Webhook,
 }
 

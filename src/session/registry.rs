@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::memory::{Memory, Said};
 use super::open::{self, Opened};
 use super::status::Status;
 use super::stream::{Control, End};
@@ -17,7 +18,7 @@ use super::{
     Command, Event, Manager, Origin, Settings, Start, StartError, State, Statistics, Summary,
     Target, Viewers,
 };
-use crate::censor::Policy;
+use crate::censor::{Document, Policy};
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::pipeline::Figures;
@@ -44,6 +45,8 @@ struct Entry {
     stop: CancellationToken,
     controls: mpsc::Sender<Control>,
     origin: Origin,
+    /// What its operator said, to be kept when it ends.
+    said: Said,
     /// Whether both rooms were joined; `None` while that is not known.
     opened: watch::Receiver<Option<Result<(), StartError>>>,
     waiting_for_end: Vec<oneshot::Sender<Option<Summary>>>,
@@ -58,6 +61,7 @@ pub struct Registry {
     events: broadcast::Sender<Event>,
     live: Vec<Entry>,
     past: VecDeque<Summary>,
+    memory: Memory,
     tasks: JoinSet<(Uuid, Option<End>)>,
     /// Operators who wait until a stream that started by itself is in its rooms.
     claims: JoinSet<()>,
@@ -81,6 +85,7 @@ impl Registry {
             events,
             live: Vec::new(),
             past: VecDeque::new(),
+            memory: Memory::default(),
             tasks: JoinSet::new(),
             claims: JoinSet::new(),
         };
@@ -163,10 +168,14 @@ impl Registry {
             let _ = reply.send(Err(StartError::Rules(problems)));
             return;
         }
-        let policy = Arc::new(self.settings.policy(&start.rules));
+        let said = match start.origin {
+            Origin::Operator => Said { rules: start.rules, cover: None },
+            Origin::Webhook => self.memory.recall(&start.room),
+        };
+        let policy = Arc::new(self.settings.policy(&said.rules));
         if let Some(entry) = self.live.iter_mut().find(|e| e.room == start.room) {
             if (entry.origin, start.origin) == (Origin::Webhook, Origin::Operator) {
-                let claim = entry.claim(policy, reply);
+                let claim = entry.claim(said.rules, policy, reply);
                 self.claims.spawn(claim);
             } else {
                 let (room, stream) = (start.room, entry.id);
@@ -187,6 +196,7 @@ impl Registry {
             stop: CancellationToken::new(),
             controls: controls_in,
             origin: start.origin,
+            said,
             opened,
             waiting_for_end: Vec::new(),
         };
@@ -205,6 +215,7 @@ impl Registry {
             figures: entry.figures.clone(),
             controls,
         };
+        entry.cover_again();
         let (id, stop, events) = (entry.id, entry.stop.clone(), self.events.clone());
         let mut summary = entry.summary();
         let status = entry.status.clone();
@@ -257,7 +268,8 @@ impl Registry {
             }
         };
         let Some(at) = self.live.iter().position(|e| e.id == id) else { return };
-        let entry = self.live.remove(at);
+        let mut entry = self.live.remove(at);
+        self.memory.keep(entry.room.clone(), std::mem::take(&mut entry.said));
         self.gauge();
         // Never started: it leaves no trace.
         let Some(end) = end else {
@@ -294,10 +306,17 @@ impl Registry {
         }
     }
 
-    fn cover(&self, stream: Uuid, on: bool, mute: bool, reason: Option<&str>) -> Option<Summary> {
-        let entry = self.live.iter().find(|e| e.id == stream)?;
+    fn cover(
+        &mut self,
+        stream: Uuid,
+        on: bool,
+        mute: bool,
+        reason: Option<&str>,
+    ) -> Option<Summary> {
+        let entry = self.live.iter_mut().find(|e| e.id == stream)?;
         entry.controls.try_send(Control::Cover { on, mute }).ok()?;
         entry.status.covering(on);
+        entry.said.cover = on.then_some(mute);
         tracing::info!(stream_id = %stream, room = entry.room, on, mute, reason, "dump button");
         Some(entry.summary())
     }
@@ -324,14 +343,25 @@ impl Registry {
 }
 
 impl Entry {
+    /// Presses the dump button of a new stream that was pressed in the room's last one. The
+    /// stream reads its controls before its first frame.
+    fn cover_again(&self) {
+        if let Some(mute) = self.said.cover {
+            let _ = self.controls.try_send(Control::Cover { on: true, mute });
+            self.status.covering(true);
+        }
+    }
+
     /// An operator starts a stream that a webhook has started already: it becomes theirs, with
     /// their rules. The answer comes when it is in both rooms.
     fn claim(
         &mut self,
+        rules: Document,
         policy: Arc<Policy>,
         reply: oneshot::Sender<Result<Summary, StartError>>,
     ) -> impl Future<Output = ()> + use<> {
         self.origin = Origin::Operator;
+        self.said.rules = rules;
         let accepted = self.controls.try_send(Control::Rules(policy)).is_ok();
         let (mut opened, summary) = (self.opened.clone(), self.summary());
         async move {

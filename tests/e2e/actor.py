@@ -117,7 +117,7 @@ class Broadcaster:
 
 
 class Viewer:
-    """join {url, token}, stop. Only stores: one row a picture, its bytes in a file, and how loud
+    """join {url, token}, figures, stop. Only stores: one row a picture, its bytes in a file, and how loud
     each hundredth of a second is."""
 
     def __init__(self, directory):
@@ -132,6 +132,8 @@ class Viewer:
         video = track.kind == rtc.TrackKind.KIND_VIDEO
         report("track", video=video, identity=participant.identity, codec=publication.mime_type)
         camera = publication.source != rtc.TrackSource.SOURCE_SCREENSHARE
+        if video and camera:
+            self.picture = track
         work = self.watch(track, camera) if video else self.listen(track)
         self.tasks.append(asyncio.create_task(work))
 
@@ -157,6 +159,18 @@ class Viewer:
 
     async def join(self, command):
         await self.room.connect(command["url"], command["token"], room_options(command))
+
+    async def figures(self, _):
+        """What WebRTC counted of the picture."""
+        for entry in await self.picture.get_stats():
+            if entry.WhichOneof("stats") == "inbound_rtp":
+                counts, packets = entry.inbound_rtp.inbound, entry.inbound_rtp.received
+                report(
+                    "figures", lost=packets.packets_lost, nacks=counts.nack_count,
+                    requests=counts.pli_count, dropped=counts.frames_dropped,
+                    freezes=counts.freeze_count, decoded=counts.frames_decoded,
+                    received=counts.frames_received, keyframes=counts.key_frames_decoded,
+                )
 
     async def stop(self, _):
         for task in self.tasks:

@@ -50,6 +50,7 @@ def watch(stack, codec, simulcast):
         # What is still under way is not missing.
         last = max(sent)
         time.sleep(0.8)
+        ended = time.monotonic()
         received = stream.viewer.received()
         figures = stack.end_stream(stream.room)["statistics"]["frames"]
         lines = [no_leaks(stack, received)]
@@ -69,6 +70,9 @@ def watch(stack, codec, simulcast):
         check(arrived >= ARRIVE, f"only {arrived:.0%} of the frames arrived\n" + "\n".join(lines))
         check(statistics.median(delays) < LATENCY, "too late\n" + "\n".join(lines))
         check(apart is not None and abs(apart) < SKEW, "sound and picture are apart\n" + "\n".join(lines))
+        times = [row.at for row in received.rows]
+        pause, at = max((later - at, at) for at, later in zip(times, [*times[1:], ended]))
+        lines.append(f"longest pause {pause * 1e3:.0f} ms, {at - stream.showing:.1f} s after the first frame")
         first = received.rows[0].at - stream.showing
         lines.append(f"first picture for a waiting viewer {first:.2f} s after the first frame")
         check(first < FIRST_PICTURE, lines[-1])
@@ -115,8 +119,8 @@ def test_clean_and_late_viewers(stack):
             covered = [row for row in received.rows if row.index is None]
             lines.append(f"{codec}: {len(received.rows)} pictures, {len(altered)} altered, {len(covered)} covered whole")
             check(not altered, f"{lines[-1]}; the first: {altered[:5]}")
-            # What is covered for want of a verdict on a busy machine is no alteration; much is.
-            check(len(covered) <= 0.25 * len(received.rows), lines[-1])
+            # A busy machine covers what it has no verdict for, as promised; not most of it.
+            check(len(covered) <= (1 - ARRIVE) * len(received.rows), lines[-1])
             for viewer in late:
                 viewer.kill()
     return lines
