@@ -103,6 +103,7 @@ pub(crate) struct Controls {
     version: AtomicU64,
     covering: AtomicBool,
     keyframe: AtomicBool,
+    stopping: AtomicBool,
 }
 
 impl Controls {
@@ -113,6 +114,7 @@ impl Controls {
             version: AtomicU64::new(0),
             covering: AtomicBool::new(false),
             keyframe: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -121,10 +123,11 @@ impl Controls {
     }
 }
 
-/// A running pipeline for one video track. Dropping it stops both threads.
+/// A running pipeline for one video track. Dropping it tells both threads to end.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
-    frames: SyncSender<VideoFrame>,
+    /// `None` once stopped.
+    frames: Option<SyncSender<VideoFrame>>,
     wake: SyncSender<release::Input>,
     controls: Arc<Controls>,
     upstream: mpsc::Sender<UpstreamCommand>,
@@ -154,13 +157,23 @@ impl Pipeline {
             Thread::spawn("decode", move || decoder.run(&frames_in))?,
             Thread::spawn("release", move || releaser.run(&inputs))?,
         ];
-        Ok(Self { frames, wake, controls, upstream, figures, track, gap: false, threads })
+        Ok(Self {
+            frames: Some(frames),
+            wake,
+            controls,
+            upstream,
+            figures,
+            track,
+            gap: false,
+            threads,
+        })
     }
 
     /// Hands a frame to the decoder. Never waits: see [`DECODE_QUEUE`].
     pub(crate) fn push(&mut self, mut frame: VideoFrame) {
         frame.contiguous &= !self.gap;
-        match self.frames.try_send(frame) {
+        let Some(frames) = &self.frames else { return };
+        match frames.try_send(frame) {
             Ok(()) => self.gap = false,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.gap = true;
@@ -199,15 +212,27 @@ impl Pipeline {
 
     /// Stops: what is held is not shown any more. Blocks until both threads are gone or the
     /// deadline has passed; returns the names of those still running.
-    pub(crate) fn stop(self, deadline: Duration) -> Vec<String> {
-        let _ = self.wake.try_send(release::Input::Stop);
-        drop(self.frames);
-        drop(self.wake);
+    pub(crate) fn stop(mut self, deadline: Duration) -> Vec<String> {
+        self.halt();
         let until = clock::now() + deadline;
         let stuck = |thread: Thread<()>| match thread.join_until(until) {
             Joined::Running(thread) => Some(thread.name().to_owned()),
             Joined::Finished(()) | Joined::Panicked(_) => None,
         };
-        self.threads.into_iter().filter_map(stuck).collect()
+        std::mem::take(&mut self.threads).into_iter().filter_map(stuck).collect()
+    }
+
+    /// The decoder ends with its queue, the release thread by the flag: a full queue may have no
+    /// room for the word, but it has enough to wake the thread.
+    fn halt(&mut self) {
+        self.controls.stopping.store(true, Relaxed);
+        let _ = self.wake.try_send(release::Input::Wake);
+        self.frames = None;
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.halt();
     }
 }

@@ -34,8 +34,8 @@ pub(crate) enum Input {
     Frame(Decoded),
     /// What detection says of a frame.
     Answer(u64, Answer),
-    /// Stop now.
-    Stop,
+    /// Nothing but a reason to look at the controls.
+    Wake,
 }
 
 /// A stretch of frames without a verdict.
@@ -92,10 +92,10 @@ impl Stage {
         }
     }
 
-    /// Runs until told to stop. The stage holds a sender of its own queue, so the end of the
-    /// stream is always an [`Input::Stop`].
+    /// Runs until told to stop. The stage holds a sender of its own queue (for answers), which
+    /// therefore never closes: the end is always the flag.
     pub(super) fn run(mut self, inputs: &Receiver<Input>) {
-        loop {
+        while !self.controls.stopping.load(Relaxed) {
             self.follow_controls();
             let wait = match self.guard.poll(clock::now()) {
                 Step::Analyse { index, deadline, need } => {
@@ -131,7 +131,7 @@ impl Stage {
                     self.held.push_back(decoded);
                 }
                 Input::Answer(index, answer) => self.answered(index, answer),
-                Input::Stop => return,
+                Input::Wake => {}
             }
         }
     }
