@@ -17,8 +17,6 @@ import time
 
 import numpy as np
 from livekit import rtc
-from livekit.rtc._ffi_client import FfiClient
-from livekit.rtc._proto import ffi_pb2, video_frame_pb2
 
 import scene
 
@@ -118,21 +116,6 @@ class Broadcaster:
         self.log.close()
 
 
-class EveryPicture(rtc.VideoStream):
-    """The SDK keeps one picture for its reader and drops the rest; a judge must see them all. It
-    has no option for that, so the request is made here."""
-
-    def _create_owned_stream(self):
-        request = ffi_pb2.FfiRequest()
-        asked = request.new_video_stream
-        asked.track_handle = self._track._ffi_handle.handle
-        asked.type = video_frame_pb2.VideoStreamType.VIDEO_STREAM_NATIVE
-        asked.format = rtc.VideoBufferType.I420
-        asked.normalize_stride = True
-        asked.queue_size_frames = 0
-        return FfiClient.instance.request(request).new_video_stream.stream
-
-
 class Viewer:
     """join {url, token}, figures, stop. Only stores: one row a picture, its bytes in a file, and how loud
     each hundredth of a second is."""
@@ -156,7 +139,7 @@ class Viewer:
 
     async def watch(self, track, camera):
         first = True
-        async for event in EveryPicture(track):
+        async for event in rtc.VideoStream(track, format=rtc.VideoBufferType.I420):
             now, frame = time.monotonic(), event.frame
             data = np.frombuffer(frame.data, np.uint8)
             index = scene.read_number(scene.planes(data, frame.width, frame.height)[0])

@@ -149,14 +149,14 @@ def refuses(stack, name, *words, **options):
     ports = harness.free_ports(1)
     options.setdefault("SCRIM__HTTP__LISTEN", f"127.0.0.1:{ports[0]}")
     process = stack.launch_scrim(name=name, **options)
-    code, took = None, 0
     try:
-        (code,), took = wait(f"{name}: ends", START, lambda: not process.running() and (process.child.poll(),))
+        wait(f"{name}: ends", START, lambda: not process.running())
     finally:
         if process.running():
             process.end(signal.SIGKILL)
     said = [line for line in process.text().splitlines() if line.startswith("scrim: ")]
     text = process.text()[process.text().find("scrim: ") :].strip()
+    code = process.child.returncode
     check(code == 1, f"{name}: exit code {code}: {text}")
     check(said, f"{name}: no message: {process.text()[-500:]}")
     check(all(word in text for word in words), f"{name}: {words} not in the message: {text}")
@@ -175,6 +175,7 @@ def test_bad_configuration(stack):
     (truncated / "320n.onnx").write_bytes(model[: len(model) // 2])
     empty = directory / "empty"
     empty.mkdir(exist_ok=True)
+    taken = f"127.0.0.1:{stack.http_port}"
     return [
         refuses(stack, "unknown-key", "listen_on", config=unknown),
         refuses(stack, "out-of-bounds", "processing_fps", config=wrong),
@@ -183,7 +184,7 @@ def test_bad_configuration(stack):
         refuses(stack, "truncated-model", "320n.onnx", SCRIM__DETECT__MODELS_DIR=str(truncated)),
         refuses(stack, "missing-model", "320n.onnx", SCRIM__DETECT__MODELS_DIR=str(empty)),
         refuses(stack, "missing-runtime", "no.so", SCRIM__DETECT__ONNXRUNTIME=str(directory / "no.so")),
-        refuses(stack, "port-taken", str(stack.http_port), SCRIM__HTTP__LISTEN=f"127.0.0.1:{stack.http_port}"),
+        refuses(stack, "port-taken", taken, SCRIM__HTTP__LISTEN=taken),
         refuses(stack, "no-secrets", "jwt_secret", dev=False),
     ]
 
@@ -208,4 +209,8 @@ def test_livekit_down_at_start(stack):
     _, took = wait("ready", 10, lambda: stack.answers(stack.http + "/health/ready"))
     stream = stack.start_stream(room="too-early")
     stack.end_stream(stream.room)
-    return [f"it said: {said}", f"POST /stream/start: {status} {answer['detail']}", f"ready {took:.2f} s after LiveKit was"]
+    return [
+        f"it said: {said}",
+        f"POST /stream/start: {status} {answer['detail']}",
+        f"ready {took:.2f} s after LiveKit was",
+    ]
