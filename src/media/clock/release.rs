@@ -17,6 +17,13 @@ const BUCKET: Duration = Duration::from_millis(100);
 /// in a picture; the sender reports carry it to the viewer's clock.
 const SLEW: i64 = 100;
 
+/// The same in the first [`SETTLE`] of a timeline: its first frame is a keyframe, which took its
+/// time through the network, and the 100 ms it may be late are gone before anyone has settled.
+const SLEW_AT_START: i64 = 10;
+
+/// See [`SLEW_AT_START`].
+const SETTLE: Duration = Duration::from_secs(2);
+
 /// A step in RTP time larger than this, or backwards, is a new timeline.
 const GAP: Duration = Duration::from_secs(2);
 
@@ -30,7 +37,8 @@ const STUCK: Duration = Duration::from_secs(2);
 /// Maps RTP times to release times.
 ///
 /// The network's part is the least of (arrival − RTP time) over the last 10 s. Changes of that, of
-/// the delay, and between the clocks are followed by playing up to 1 % faster or slower; the time
+/// the delay, and between the clocks are followed by playing up to 1 % faster or slower (10 % in the
+/// first two seconds); the time
 /// steps only where the source's timeline does. Release times never go backwards, and are never
 /// before the arrival.
 #[derive(Debug)]
@@ -112,7 +120,7 @@ impl Timeline {
         self.last_rtp = rtp_time;
         let offset = signed(arrival.saturating_duration_since(self.start)) - elapsed;
         let target = self.note(arrival, offset) + delay;
-        let most = step / SLEW;
+        let most = step / if elapsed < signed(SETTLE) { SLEW_AT_START } else { SLEW };
         self.applied += (target - self.applied).clamp(-most, most);
         after(self.start, elapsed + self.applied)
     }

@@ -101,20 +101,35 @@ fn a_burst_after_a_stall_does_not_add_latency() {
 }
 
 #[test]
+fn a_late_first_frame_adds_no_latency_after_the_first_second() {
+    let start = now();
+    let mut clock = ReleaseClock::new(HZ, DELAY);
+    for n in 0..60 {
+        let network = if n == 0 { ms(90) } else { ms(5) };
+        let arrival = start + captured(n) + network;
+        let release = clock.schedule(rtp(n), arrival.max(start + ms(90)));
+        if n >= 30 {
+            let expected = start + captured(n) + ms(5) + DELAY;
+            assert!(apart(release, expected) <= micros(10), "frame {n}");
+        }
+    }
+}
+
+#[test]
 fn a_new_delay_is_reached_at_one_part_in_a_hundred() {
     let start = now();
     let mut clock = ReleaseClock::new(HZ, DELAY);
     let mut waited = Vec::new();
-    for n in 0..450 {
-        if n == 30 {
+    for n in 0..510 {
+        if n == 90 {
             clock.set_delay(DELAY + ms(100));
         }
         let arrival = start + captured(n);
         waited.push(clock.schedule(rtp(n), arrival) - arrival);
     }
-    assert!(waited[29].abs_diff(DELAY) <= micros(1));
-    assert!(waited[180].abs_diff(DELAY + ms(50)) < ms(1));
-    assert!(waited[449].abs_diff(DELAY + ms(100)) <= micros(1));
+    assert!(waited[89].abs_diff(DELAY) <= micros(1));
+    assert!(waited[240].abs_diff(DELAY + ms(50)) < ms(1));
+    assert!(waited[509].abs_diff(DELAY + ms(100)) <= micros(1));
 }
 
 #[test]
