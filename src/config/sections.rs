@@ -193,7 +193,7 @@ impl Default for Detect {
             batch_max_wait_ms: 30,
             limit_ms: 2_000,
             breaker_failures: 5,
-            breaker_open_s: 60,
+            breaker_open_s: 3,
         }
     }
 }

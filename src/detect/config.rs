@@ -47,7 +47,7 @@ impl Default for Config {
             limit: Duration::from_secs(2),
             queue: 128,
             breaker_failures: 5,
-            breaker_retry: Duration::from_secs(60),
+            breaker_retry: Duration::from_secs(3),
             shape: Shape::Rectangular,
         }
     }

@@ -29,7 +29,7 @@ pub mod token;
 mod verdict;
 mod watchdog;
 
-pub use rooms::{CheckError, check, create_rooms, delete_processed_room};
+pub use rooms::{CheckError, check, create_rooms, delete_empty_rooms, delete_processed_room};
 pub use socket::Faults;
 
 /// How to reach LiveKit and prove who we are.

@@ -84,6 +84,33 @@ pub async fn delete_processed_room(
     bounded(credentials, call).await
 }
 
+/// Deletes the raw and the processed room of `room`, each unless somebody is in it: nothing is
+/// left of a stream that is over, and nobody is sent away.
+pub async fn delete_empty_rooms(credentials: &Credentials, room: &str) -> Result<(), CheckError> {
+    for name in [room.to_owned(), processed_room(room)] {
+        let call = async {
+            let client = client(credentials);
+            match client.list_participants(&name).await {
+                Ok(inside) if inside.is_empty() => client.delete_room(&name).await,
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        let call = async {
+            match call.await {
+                Err(ServiceError::Twirp(ServerError::Twirp(error)))
+                    if error.code == ServerErrorCode::NOT_FOUND =>
+                {
+                    Ok(())
+                }
+                other => other,
+            }
+        };
+        bounded(credentials, call).await?;
+    }
+    Ok(())
+}
+
 fn client(credentials: &Credentials) -> RoomClient {
     RoomClient::with_api_key(&credentials.url, &credentials.api_key, &credentials.api_secret)
         .with_request_timeout(TIMEOUT)

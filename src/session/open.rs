@@ -11,7 +11,7 @@ use super::stream::{Control, Stream};
 use super::{Event, Settings, Spec, StartError};
 use crate::censor::Policy;
 use crate::detect;
-use crate::livekit::{self, Downstream, Incoming, Link, publish, subscribe};
+use crate::livekit::{self, Credentials, Downstream, Incoming, Link, publish, subscribe};
 use crate::pipeline::{Figures, Links};
 use crate::runtime::{Exit, Supervisor};
 use crate::telemetry::Metrics;
@@ -43,6 +43,7 @@ pub(super) struct Opened {
 /// The connections to both rooms.
 pub(super) struct Rooms {
     actors: Supervisor,
+    credentials: Credentials,
     room: String,
 }
 
@@ -52,6 +53,10 @@ impl Rooms {
         let stuck = self.actors.shut_down(LEAVE).await;
         if !stuck.is_empty() {
             tracing::error!(room = self.room, ?stuck, "connections did not end in time");
+        }
+        // LiveKit closes them in minutes by itself.
+        if let Err(error) = livekit::delete_empty_rooms(&self.credentials, &self.room).await {
+            tracing::debug!(room = self.room, %error, "rooms left to LiveKit");
         }
     }
 }
@@ -71,7 +76,8 @@ impl Opening {
         let mut actors = Supervisor::new(CancellationToken::new());
         actors.spawn("subscribe", |stop| async { exit(subscriber.run(stop).await) });
         actors.spawn("publish", |stop| async { exit(publisher.run(stop).await) });
-        let rooms = Rooms { actors, room: self.spec.room.clone() };
+        let credentials = credentials.clone();
+        let rooms = Rooms { actors, credentials, room: self.spec.room.clone() };
 
         let status = self.status.clone();
         let joined = async {
