@@ -129,10 +129,13 @@ pub struct Policy {
 /// The score from which a finding counts where the rules name none.
 pub const DEFAULT_THRESHOLD: f32 = 0.25;
 
-/// NudeNet's classes that are covered unless the rules say otherwise.
-pub const DEFAULT_CLASSES: [&str; 6] = [
+/// NudeNet's classes that are covered unless the rules say otherwise: all that it calls exposed.
+pub const DEFAULT_CLASSES: [&str; 9] = [
     "ANUS_EXPOSED",
+    "ARMPITS_EXPOSED",
+    "BELLY_EXPOSED",
     "BUTTOCKS_EXPOSED",
+    "FEET_EXPOSED",
     "FEMALE_BREAST_EXPOSED",
     "FEMALE_GENITALIA_EXPOSED",
     "MALE_BREAST_EXPOSED",
