@@ -331,7 +331,7 @@ mod tests {
         assert!((policy.padding - 0.15).abs() < f32::EPSILON);
         let config = dev("", &[("SCRIM__RULES__DELAY_MS", "250")]);
         assert_eq!(config.rules.delay_ms, Some(Delay::Millis(250)));
-        assert_eq!(config.rules.classes.unwrap().len(), 6);
+        assert_eq!(config.rules.classes.unwrap().len(), crate::censor::DEFAULT_CLASSES.len());
     }
 
     #[test]
