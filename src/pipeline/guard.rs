@@ -196,6 +196,13 @@ impl Guard {
 
     /// New rules; they hold for every frame not yet released.
     pub(crate) fn set_policy(&mut self, policy: Arc<Policy>) {
+        if self.policy.classes.is_empty() && !policy.classes.is_empty() {
+            // Under rules that need no detector nobody looked: those frames have no verdict now.
+            for held in &mut self.held {
+                held.sight = Sight::Unasked;
+            }
+            (self.shot, self.asked) = (None, None);
+        }
         self.classes = Classes::new(&policy);
         self.policy = policy;
         if let Some(Anchor { at, size, grid, findings, .. }) =

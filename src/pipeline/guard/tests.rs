@@ -408,3 +408,19 @@ fn no_rules_need_no_detector() {
     assert!(asked.is_empty());
     assert!(verdicts.iter().all(|v| *v == Verdict::Clean));
 }
+
+#[test]
+fn frames_that_nobody_looked_at_are_not_shown_once_the_rules_need_a_look() {
+    let mut guard = Guard::new(CONFIG, policy(r#"{"classes": {}}"#));
+    let now = clock::now();
+    for index in 0..3 {
+        let due = now + DELAY + Duration::from_millis(index * 33);
+        let (time, cut) = (index as f64 / 30.0, index == 0);
+        guard.push(Frame { index, time, due, size: SIZE, grid: grid(9), cut, moving: true });
+    }
+    let Step::Release { verdict, .. } = guard.poll(now + DELAY) else { panic!("no release") };
+    assert_eq!(verdict, Verdict::Clean);
+    guard.set_policy(faces());
+    let Step::Release { verdict, .. } = guard.poll(now + DELAY * 2) else { panic!("no release") };
+    assert_eq!(verdict, Verdict::Covered(Reason::Late));
+}
