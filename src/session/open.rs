@@ -80,14 +80,24 @@ impl Opening {
         let rooms = Rooms { actors, credentials, room: self.spec.room.clone() };
 
         let status = self.status.clone();
-        let joined = async {
-            wait_raw(&mut incoming, &status).await?;
-            wait_processed(&mut downstream, &status).await
+        let both = async {
+            joined(&mut incoming, "raw", |event| {
+                let Incoming::Link(link) = event else { return None };
+                status.raw(link.clone());
+                Some(link)
+            })
+            .await?;
+            joined(&mut downstream, "processed", |event| {
+                let Downstream::Link(link) = event else { return None };
+                status.processed(link.clone());
+                Some(link)
+            })
+            .await
         };
         let joined = tokio::select! {
             biased;
             () = stop.cancelled() => Err(StartError::Closed),
-            joined = tokio::time::timeout(JOIN, joined) => joined.unwrap_or_else(|_| {
+            joined = tokio::time::timeout(JOIN, both) => joined.unwrap_or_else(|_| {
                 Err(StartError::Livekit(format!("not in both rooms within {} s", JOIN.as_secs())))
             }),
         };
@@ -111,38 +121,20 @@ impl Opening {
     }
 }
 
-async fn wait_raw(
-    incoming: &mut mpsc::Receiver<Incoming>,
-    status: &Status,
+/// Waits until a room is joined, or known not to be; `link` takes what an event says of it.
+async fn joined<E>(
+    events: &mut mpsc::Receiver<E>,
+    room: &str,
+    link: impl Fn(E) -> Option<Link>,
 ) -> Result<(), StartError> {
-    while let Some(event) = incoming.recv().await {
-        if let Incoming::Link(link) = event {
-            status.raw(link.clone());
-            match link {
-                Link::Connected => return Ok(()),
-                Link::Failed(reason) => return Err(StartError::Livekit(reason)),
-                Link::Reconnecting(_) => {}
-            }
+    while let Some(event) = events.recv().await {
+        match link(event) {
+            Some(Link::Connected) => return Ok(()),
+            Some(Link::Failed(reason)) => return Err(StartError::Livekit(reason)),
+            Some(Link::Reconnecting(_)) | None => {}
         }
     }
-    Err(StartError::Livekit("the connection to the raw room ended".into()))
-}
-
-async fn wait_processed(
-    downstream: &mut mpsc::Receiver<Downstream>,
-    status: &Status,
-) -> Result<(), StartError> {
-    while let Some(event) = downstream.recv().await {
-        if let Downstream::Link(link) = event {
-            status.processed(link.clone());
-            match link {
-                Link::Connected => return Ok(()),
-                Link::Failed(reason) => return Err(StartError::Livekit(reason)),
-                Link::Reconnecting(_) => {}
-            }
-        }
-    }
-    Err(StartError::Livekit("the connection to the processed room ended".into()))
+    Err(StartError::Livekit(format!("the connection to the {room} room ended")))
 }
 
 /// A connection's exit in the supervisor's words.
