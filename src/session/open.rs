@@ -12,7 +12,7 @@ use super::{Event, Settings, Spec, StartError};
 use crate::censor::Policy;
 use crate::detect;
 use crate::livekit::{self, Credentials, Downstream, Incoming, Link, publish, subscribe};
-use crate::pipeline::{Figures, Links};
+use crate::pipeline::{Delay, Figures, Links};
 use crate::runtime::{Exit, Supervisor};
 use crate::telemetry::Metrics;
 
@@ -113,6 +113,7 @@ impl Opening {
             room: self.metrics.room(&self.spec.room),
             metrics: self.metrics,
             figures: self.figures,
+            delay: Arc::new(Delay::new(&self.policy)),
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =
