@@ -189,6 +189,8 @@ impl World {
         let rules: Document = serde_json::from_str(rules)?;
         let policy = Arc::new(rules.resolve());
         let start = clock::now();
+        // Opened first: it silences the codecs' own log.
+        let decoder = Decoder::open(plan.codec)?;
         let (out, outgoing) = mpsc::channel(1);
         let (ask, upstream) = mpsc::channel(64);
         let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
@@ -236,13 +238,7 @@ impl World {
             links,
             outgoing,
             upstream,
-            viewer: Viewer {
-                decoder: Decoder::open(plan.codec)?,
-                forwarding: None,
-                rtp: None,
-                stuck: 0,
-                asked: 0,
-            },
+            viewer: Viewer { decoder, forwarding: None, rtp: None, stuck: 0, asked: 0 },
             report: Report { codec: plan.codec.name(), trouble: plan.trouble, ..Report::default() },
             plan,
         })
@@ -461,10 +457,10 @@ mod tests {
 
     fn good(codec: VideoCodec, trouble: bool) {
         let linger = Duration::from_millis(100);
-        let plan = Plan { codec, splices: 300, size: (320, 192), linger, trouble, seed: 3 };
+        let plan = Plan { codec, splices: 150, size: (320, 192), linger, trouble, seed: 3 };
         let report = run(&plan).unwrap();
         assert!(report.is_good(), "{report:#?}");
-        assert!(report.secret > 100 && report.forwarded > 100, "{report:#?}");
+        assert!(report.secret > 50 && report.forwarded > 50, "{report:#?}");
     }
 
     #[test]
