@@ -10,7 +10,7 @@ use super::decode::Decoded;
 use super::delay::Settler;
 use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::output::Output;
-use super::{Controls, Links, Spec, Timeline};
+use super::{Controls, Links, Spec, Timeline, switch};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
 
@@ -88,8 +88,8 @@ impl Stage {
         let policy = controls.policy();
         let super::Watch { max_gap, track } = spec.watch;
         let guard = Guard::new(config(max_gap, track), policy.clone());
-        let output = Output::new(spec.source, &links, timeline);
         let settler = Settler::new(links.delay.needed(spec.source));
+        let output = Output::new(&spec, &links, timeline, switch::Config::default());
         Self {
             spec,
             links,
@@ -171,6 +171,9 @@ impl Stage {
         if self.controls.keyframe.swap(false, Relaxed) {
             self.output.want_keyframe();
         }
+        if let Some(share) = self.controls.take_lost() {
+            self.output.lost(share);
+        }
     }
 
     fn analyse(&self, index: u64, deadline: Instant, need: Need) {
@@ -204,6 +207,9 @@ impl Stage {
                 for finding in findings {
                     self.report(finding);
                 }
+                if findings.iter().any(|finding| self.counts(finding)) {
+                    self.prepare(index);
+                }
             }
             Err(Failure::Shed | Failure::Late) => {}
             Err(failure) => tracing::debug!(index, %failure, "frame not analysed"),
@@ -211,14 +217,24 @@ impl Stage {
         self.guard.answer(index, answer.result, clock::now());
     }
 
+    /// Whether the rules cover a finding.
+    fn counts(&self, finding: &Finding) -> bool {
+        let rule = self.policy.classes.get(&*finding.class);
+        rule.is_some_and(|(threshold, _)| finding.score >= *threshold)
+    }
+
+    /// Something will be covered: the encoder opens before its frame is due.
+    fn prepare(&mut self, index: u64) {
+        let Some(first) = self.held.front().map(|decoded| decoded.frame.index) else { return };
+        let at = index.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        if let Some(decoded) = at.and_then(|at| self.held.get(at)) {
+            self.output.prepare(&decoded.picture, decoded.codec, decoded.frame.due);
+        }
+    }
+
     /// Counts a finding that the rules cover; tells of it when its class is news.
     fn report(&mut self, finding: &Finding) {
-        let counts = self
-            .policy
-            .classes
-            .get(&*finding.class)
-            .is_some_and(|(threshold, _)| finding.score >= *threshold);
-        if !counts {
+        if !self.counts(finding) {
             return;
         }
         self.links.figures.detection(&finding.class);

@@ -168,6 +168,13 @@ impl Run {
         match event {
             Downstream::Link(Link::Failed(reason)) => return Some(End::Lost(reason)),
             Downstream::Link(link) => self.stream.status.processed(link),
+            Downstream::Lost { source, share } => {
+                if let Some(Slot { lane: Some(Lane::Video(pipeline)), .. }) =
+                    self.slots.get(&source)
+                {
+                    pipeline.lost(share);
+                }
+            }
             Downstream::KeyframeRequested { source } | Downstream::Ready { source } => {
                 self.stream.links.metrics.global().keyframe_requests(Direction::Downstream).inc();
                 if let Some(Slot { lane: Some(Lane::Video(pipeline)), .. }) =
