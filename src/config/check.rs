@@ -19,6 +19,8 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
         found.secret("access.jwt_secret", config.access.jwt_secret.expose());
     }
     found.range("limits.window_s", config.limits.window_s, 1, 86_400);
+    found.range("limits.max_cpu", config.limits.max_cpu, 0.0, 1.0);
+    found.range("limits.stream_cpu", config.limits.stream_cpu, 0.0, 64.0);
     detect(config, &mut found);
     found.range("pipeline.processing_fps", config.pipeline.processing_fps, 0.5, 60.0);
     let decay = config.pipeline.confidence_decay_rate;
