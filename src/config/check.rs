@@ -7,7 +7,7 @@ use super::{Config, DEV_API_SECRET};
 const SECRET_MIN: usize = 32;
 
 /// Execution providers that exist.
-const PROVIDERS: [&str; 3] = ["tensorrt", "cuda", "cpu"];
+const PROVIDERS: [&str; 4] = ["tensorrt", "cuda", "openvino", "cpu"];
 
 /// Everything that makes no sense, in the order of the file.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
@@ -79,11 +79,15 @@ fn livekit(config: &Config, found: &mut Found) {
 fn detect(config: &Config, found: &mut Found) {
     let detect = &config.detect;
     if detect.providers.is_empty() {
-        found.add("detect.providers", "[]", "must name at least one of tensorrt, cuda, cpu");
+        found.add(
+            "detect.providers",
+            "[]",
+            "must name at least one of tensorrt, cuda, openvino, cpu",
+        );
     }
     for provider in &detect.providers {
         if !PROVIDERS.contains(&provider.as_str()) {
-            found.add("detect.providers", provider, "must be one of tensorrt, cuda, cpu");
+            found.add("detect.providers", provider, "must be one of tensorrt, cuda, openvino, cpu");
         }
     }
     found.range("detect.workers", detect.workers, 0, 64);

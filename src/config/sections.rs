@@ -177,7 +177,7 @@ pub struct Detect {
     pub models_dir: PathBuf,
     /// The list of models, with their hashes and classes.
     pub manifest: PathBuf,
-    /// Execution providers, tried in order: `tensorrt`, `cuda`, `cpu`.
+    /// Execution providers, tried in order: `tensorrt`, `cuda`, `openvino`, `cpu`.
     pub providers: Vec<String>,
     /// Sessions at once; 0: one for each core.
     pub workers: usize,

@@ -26,6 +26,7 @@ pub mod hooks;
 pub mod manifest;
 mod model;
 mod onnx;
+mod openvino;
 mod pool;
 mod post;
 mod pre;
