@@ -91,6 +91,22 @@ labels! {
     }
 }
 
+labels! {
+    /// Why a stream was not started.
+    Refused {
+        /// The processors would be too busy.
+        Cpu = "cpu",
+        /// The detectors would be too busy.
+        Detection = "detection",
+        /// Verdicts come late already.
+        Late = "verdicts_late",
+        /// Too little memory is left.
+        Memory = "memory",
+        /// As many run as may.
+        Streams = "streams",
+    }
+}
+
 /// Where a breaker stands; its number is the gauge's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
@@ -145,4 +161,9 @@ pub(super) struct DirectionLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReasonLabels {
     pub(super) reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RefusedLabels {
+    pub(super) reason: Refused,
 }

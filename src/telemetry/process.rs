@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 /// Ticks a second in `/proc/self/stat`; the same on every Linux system.
-const TICKS: f64 = 100.0;
+pub(super) const TICKS: f64 = 100.0;
 
 /// Figures of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,15 +37,15 @@ impl Process {
     }
 }
 
-/// The number after `name` in `/proc/self/status`.
-fn field(status: &str, name: &str) -> u64 {
+/// The number after `name` in `/proc/self/status` and files like it.
+pub(super) fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// User and system time: the 12th and 13th field after the name, which stands in parentheses and
 /// may hold anything.
-fn cpu_seconds(stat: &str) -> f64 {
+pub(super) fn cpu_seconds(stat: &str) -> f64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields = after_name.split_whitespace().skip(11).take(2);
     fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
