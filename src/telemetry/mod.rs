@@ -13,4 +13,5 @@ pub use labels::{Breaker, Direction, Outcome, Processor, Reason};
 pub use logging::init;
 pub use metrics::{Global, Metrics, OTHER, ROOMS_MAX, RoomMetrics};
 pub use process::Process;
+pub(crate) use process::cpu_seconds;
 pub use text::{OPEN_METRICS, PLAIN, render};
