@@ -1,5 +1,7 @@
 //! `scrim load` against a real livekit-server, as a user runs it.
 
+#![allow(clippy::disallowed_methods, reason = "outside the server, where nobody supervises")]
+
 #[allow(unreachable_pub, missing_docs, dead_code)]
 mod support;
 

@@ -164,7 +164,8 @@ mod tests {
     use super::*;
 
     fn frames(count: usize, group: usize) -> Vec<Coded> {
-        let frame = |n: usize| Coded { data: Arc::from([n as u8; 10]), keyframe: n % group == 0 };
+        let frame =
+            |n: usize| Coded { data: Arc::from([n as u8; 10]), keyframe: n.is_multiple_of(group) };
         (0..count).map(frame).collect()
     }
 
