@@ -102,7 +102,7 @@ impl Broadcaster {
     async fn pictures(&self, start: Instant) {
         loop {
             let now = clock::now();
-            let (n, picture) = {
+            let (n, picture, base) = {
                 let mut sends = self.channel.sends();
                 let n = sends.next();
                 let due = start + self.clip.rate.time(n);
@@ -111,13 +111,13 @@ impl Broadcaster {
                 }
                 let picture = sends.of_clip(n);
                 sends.record(due, now);
-                (n, picture)
+                (n, picture, sends.base())
             };
             let coded = &self.clip.frames[picture];
             self.send(Outgoing::Video {
                 source: Source::Camera,
                 data: Arc::clone(&coded.data),
-                rtp_time: self.clip.rate.rtp(n),
+                rtp_time: u64::from(base) + self.clip.rate.rtp(n),
                 captured: now,
                 due: now,
                 keyframe: coded.keyframe,

@@ -1,8 +1,9 @@
 //! Which of the pictures sent a viewer has just received. Pure.
 //!
 //! A picture that was forwarded is known by its bytes. One that was encoded again is known by its
-//! RTP time, which runs on in the source's own steps, from the last picture that was known; before
-//! any was, by the capture time that sender reports give.
+//! RTP time: either servers left it as it was, or it runs on in the source's own steps from the
+//! last picture that was known. Where neither tells, capture times from sender reports give at
+//! least the latency.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,10 @@ use super::sends::Sends;
 /// Capture times closer to the arrival than this are no measurement: without a sender report a
 /// picture counts as captured when it arrives.
 const UNMEASURED: Duration = Duration::from_micros(500);
+
+/// Pictures after the first measured capture time until it is right: it never runs backwards, so
+/// a correction takes a while.
+const SETTLING: u32 = 60;
 
 /// A picture as a viewer gets it.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +55,10 @@ pub(super) struct Seen {
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     last: Option<u64>,
-    /// Number and RTP time of a picture that was known.
+    /// Number and RTP time of the last picture that was known.
     anchor: Option<(u64, u64)>,
+    /// Pictures in a row whose capture time was measured.
+    measured: u32,
 }
 
 impl Matcher {
@@ -67,8 +74,12 @@ impl Matcher {
             self.last = Some(number);
             self.anchor = Some((number, arrival.rtp_time));
         }
+        let age = self.age(arrival);
         let sent = number.and_then(|number| sends.at(number));
-        let latency = sent.map(|sent| arrival.arrived.saturating_duration_since(sent));
+        let latency = match number {
+            Some(_) => sent.map(|sent| arrival.arrived.saturating_duration_since(sent)),
+            None => age,
+        };
         Seen { fate, number, repeated, latency }
     }
 
@@ -80,17 +91,25 @@ impl Matcher {
 
     fn by_time(&self, arrival: &Arrival<'_>, index: &Index, sends: &Sends) -> Option<u64> {
         let rate = index.clip().rate;
-        let by_rtp = self.anchor.and_then(|(number, rtp_time)| {
-            let ahead = arrival.rtp_time.checked_sub(rtp_time);
-            match ahead {
-                Some(ahead) => Some(number + rate.pictures(ahead)?),
+        let sent = |n: &u64| sends.at(*n).is_some_and(|sent| sent <= arrival.arrived);
+        // RTP time on the wire has 32 bits.
+        let ticks = (arrival.rtp_time as u32).wrapping_sub(sends.base());
+        let untouched = rate.pictures(ticks.into()).filter(sent);
+        untouched.or_else(|| {
+            let (number, rtp_time) = self.anchor?;
+            let moved = match arrival.rtp_time.checked_sub(rtp_time) {
+                Some(ahead) => number.checked_add(rate.pictures(ahead)?),
                 None => number.checked_sub(rate.pictures(rtp_time - arrival.rtp_time)?),
-            }
-        });
-        let measured = arrival.arrived.saturating_duration_since(arrival.captured) > UNMEASURED;
-        by_rtp
-            .filter(|number| *number < sends.next())
-            .or_else(|| sends.nearest(arrival.captured).filter(|_| measured))
+            };
+            moved.filter(sent)
+        })
+    }
+
+    /// Time since the capture, once it is measured and has settled.
+    fn age(&mut self, arrival: &Arrival<'_>) -> Option<Duration> {
+        let age = arrival.arrived.saturating_duration_since(arrival.captured);
+        self.measured = if age > UNMEASURED { self.measured.saturating_add(1) } else { 0 };
+        (self.measured > SETTLING).then_some(age)
     }
 }
 
@@ -104,6 +123,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
     const STEP: u64 = 3000;
+    const BASE: u32 = u32::MAX - 5000;
 
     struct Bench {
         index: Index,
@@ -117,7 +137,7 @@ mod tests {
         let pictures: [&[u8]; 6] = [&[1; 9], &[2; 9], &[3; 9], &[2; 9], &[5; 9], &[6; 9]];
         let index = Index::new(Arc::new(clip(&pictures)));
         let length = index.clip().frames.len();
-        let (mut sends, start) = (Sends::new(length, 0), clock::now());
+        let (mut sends, start) = (Sends::new(length, 0, BASE), clock::now());
         for n in 0..10 {
             sends.record(start + 33 * n * MS, start + 33 * n * MS);
         }
@@ -126,8 +146,12 @@ mod tests {
 
     impl Bench {
         fn see(&mut self, data: &[u8], step: u64, arrived: Duration, age: Duration) -> Seen {
-            let arrived = self.start + arrived;
-            let (rtp_time, captured) = (777 + step * STEP, arrived - age);
+            let (rtp_time, arrived) = (777 + step * STEP, self.start + arrived);
+            self.see_at(data, rtp_time, arrived, age)
+        }
+
+        fn see_at(&mut self, data: &[u8], rtp_time: u64, arrived: Instant, age: Duration) -> Seen {
+            let captured = arrived - age;
             let arrival = Arrival { data, rtp_time, captured, arrived };
             self.matcher.place(&arrival, &self.index, &self.sends)
         }
@@ -173,12 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn before_any_is_known_capture_times_tell() {
+    fn an_untouched_timeline_tells_by_itself() {
         let mut bench = bench();
-        assert_eq!(bench.see(b"other", 3, 150 * MS, Duration::ZERO).number, None);
-        let placed = bench.see(b"other", 4, 180 * MS, 44 * MS);
-        assert_eq!((placed.number, placed.latency), (Some(4), Some(48 * MS)));
-        assert_eq!(bench.see(b"other", 5, 215 * MS, Duration::ZERO).number, Some(5));
+        for n in [3_u64, 4, 6] {
+            // Above 32 bits, as a receiver extends it.
+            let rtp_time = u64::from(BASE) + n * STEP;
+            let arrived = bench.start + 300 * MS;
+            let seen = bench.see_at(b"other", rtp_time, arrived, Duration::ZERO);
+            assert_eq!((seen.fate, seen.number), (Fate::Encoded, Some(n)));
+            assert_eq!(seen.latency, Some(300 * MS - 33 * n as u32 * MS));
+        }
+        let unsent = u64::from(BASE) + 10 * STEP;
+        let arrived = bench.start + 400 * MS;
+        assert_eq!(bench.see_at(b"other", unsent, arrived, Duration::ZERO).number, None);
     }
 
     #[test]
@@ -187,6 +218,20 @@ mod tests {
         let known = bench.index.clip().frames[4].data.clone();
         bench.see(&known, 4, 140 * MS, Duration::ZERO);
         assert_eq!(bench.see(b"other", 4000, 180 * MS, Duration::ZERO).number, None);
-        assert_eq!(bench.see(b"other", 4001, 215 * MS, 17 * MS).number, Some(6));
+        let known = bench.index.clip().frames[5].data.clone();
+        assert_eq!(bench.see(&known, 4001, 215 * MS, Duration::ZERO).number, Some(5));
+        assert_eq!(bench.see(b"other", 4003, 260 * MS, Duration::ZERO).number, Some(7));
+    }
+
+    #[test]
+    fn where_nothing_else_tells_settled_capture_times_give_the_latency() {
+        let mut bench = bench();
+        for n in 0..SETTLING {
+            let seen = bench.see(b"other", n.into(), 400 * MS, 70 * MS);
+            assert_eq!((seen.number, seen.latency), (None, None));
+        }
+        assert_eq!(bench.see(b"other", 70, 400 * MS, 70 * MS).latency, Some(70 * MS));
+        assert_eq!(bench.see(b"other", 71, 400 * MS, Duration::ZERO).latency, None);
+        assert_eq!(bench.see(b"other", 72, 400 * MS, 70 * MS).latency, None);
     }
 }

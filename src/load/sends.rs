@@ -18,6 +18,8 @@ pub(super) struct Sends {
     length: u64,
     /// The picture of the clip that was sent first.
     start: u64,
+    /// RTP time of picture 0.
+    base: u32,
     /// The number of the next picture.
     next: u64,
     /// When the last [`KEPT`] were sent.
@@ -26,10 +28,16 @@ pub(super) struct Sends {
 }
 
 impl Sends {
-    /// Nothing sent yet, of a clip of `length` pictures that is sent from picture `start` on.
-    pub(super) fn new(length: usize, start: usize) -> Self {
+    /// Nothing sent yet, of a clip of `length` pictures that is sent from picture `start` on, at
+    /// RTP times from `base` on.
+    pub(super) fn new(length: usize, start: usize, base: u32) -> Self {
         let (length, start) = (length as u64, start as u64);
-        Self { length, start, next: 0, at: VecDeque::new(), late: Latencies::default() }
+        Self { length, start, base, next: 0, at: VecDeque::new(), late: Latencies::default() }
+    }
+
+    /// RTP time of picture 0; a random one tells one broadcaster's timeline from any other.
+    pub(super) fn base(&self) -> u32 {
+        self.base
     }
 
     /// The number of the next picture: that many were sent.
@@ -74,23 +82,6 @@ impl Sends {
         let back = (self.start + last + self.length - of_clip as u64 % self.length) % self.length;
         last.checked_sub(back)
     }
-
-    /// The picture that was sent closest to `time`.
-    pub(super) fn nearest(&self, time: Instant) -> Option<u64> {
-        let first = self.next - self.at.len() as u64;
-        let after = self.at.partition_point(|at| *at < time);
-        let distance = |index: usize| {
-            self.at.get(index).map(|at| at.max(&time).duration_since(*at.min(&time)))
-        };
-        let before = after.checked_sub(1);
-        let index = match (before.and_then(distance), distance(after)) {
-            (Some(a), Some(b)) if b < a => after,
-            (Some(_), _) => before?,
-            (None, Some(_)) => after,
-            (None, None) => return None,
-        };
-        Some(first + index as u64)
-    }
 }
 
 #[cfg(test)]
@@ -105,7 +96,7 @@ mod tests {
     const STEP: Duration = Duration::from_millis(33);
 
     fn sent(length: usize, start: usize, count: u32) -> (Sends, Instant) {
-        let (mut sends, from) = (Sends::new(length, start), clock::now());
+        let (mut sends, from) = (Sends::new(length, start, 0), clock::now());
         for n in 0..count {
             sends.record(from + STEP * n, from + STEP * n + Duration::from_millis(1));
         }
@@ -119,16 +110,6 @@ mod tests {
         assert_eq!(sends.at(5), Some(from + STEP * 5 + Duration::from_millis(1)));
         assert_eq!(sends.at(sends.next()), None);
         assert_eq!(sends.late().percentiles().max, Some(1.0));
-    }
-
-    #[test]
-    fn the_picture_sent_closest_to_a_time() {
-        let (sends, from) = sent(10, 0, 5);
-        let cases = [(0, 0), (17, 0), (19, 1), (34, 1), (500, 4)];
-        for (ms, n) in cases {
-            assert_eq!(sends.nearest(from + Duration::from_millis(ms)), Some(n), "{ms} ms");
-        }
-        assert_eq!(Sends::new(3, 0).nearest(from), None);
     }
 
     proptest! {

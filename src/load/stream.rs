@@ -78,7 +78,7 @@ impl Common {
         };
         let keyframes: Vec<usize> = self.clip.keyframes().collect();
         let first = keyframes[number as usize % keyframes.len()];
-        let sends = Sends::new(self.clip.frames.len(), first);
+        let sends = Sends::new(self.clip.frames.len(), first, fastrand::u32(..));
         let channel = Arc::new(Channel::new(sends, self.viewers));
         for viewer in 0..self.viewers {
             self.watch(viewer, &viewers_room, &channel, tasks);
