@@ -14,7 +14,7 @@ use crate::api::{
     self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, LivekitHealth,
     LoadHealth, Parts,
 };
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Position, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
@@ -60,7 +60,7 @@ impl App {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
-        let credentials = credentials(&config.livekit);
+        let credentials = Credentials::from(&config.livekit);
         check_livekit(&credentials).await?;
 
         let mut names = prometheus_client::registry::Registry::default();
@@ -113,7 +113,6 @@ impl App {
             metrics: metrics.clone(),
             registry: Arc::new(names),
             health: Arc::new(health),
-            tokens: Arc::new(config.livekit.clone()),
             feed: feed_handle,
             stop: stop.clone(),
         });
@@ -171,14 +170,6 @@ impl App {
             Ok(_) => Ok(()),
             Err(ended) => bail!("ended unasked: {ended:?}"),
         }
-    }
-}
-
-fn credentials(livekit: &config::Livekit) -> Credentials {
-    Credentials {
-        url: livekit.ws_url(),
-        api_key: livekit.api_key.clone(),
-        api_secret: livekit.api_secret.expose().to_owned(),
     }
 }
 

@@ -40,7 +40,6 @@ pub use health::{
 };
 pub use names::{PROCESSED_SUFFIX, processed};
 pub use server::serve;
-pub use tokens::{Grant, Participant, TOKEN_TTL, TokenIssuer};
 
 use crate::config::Config;
 use crate::media::clock;
@@ -60,8 +59,6 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// How the dependencies are.
     pub health: Arc<dyn HealthSource>,
-    /// Who signs tokens; `config.livekit` can.
-    pub tokens: Arc<dyn TokenIssuer>,
     /// What `/events` shows.
     pub feed: Feed,
     /// Ends event streams, and readiness.
@@ -121,10 +118,6 @@ impl State {
 
     fn health(&self) -> &dyn HealthSource {
         &*self.0.parts.health
-    }
-
-    fn tokens(&self) -> &dyn TokenIssuer {
-        &*self.0.parts.tokens
     }
 
     fn feed(&self) -> &Feed {

@@ -159,7 +159,6 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let metrics = Metrics::new(&mut registry);
     let well = Arc::new(AtomicBool::new(true));
     let parts = Parts {
-        tokens: Arc::new(config.livekit.clone()),
         config: Arc::new(config),
         manager: Manager::new(commands, events.clone()),
         metrics,

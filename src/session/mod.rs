@@ -114,6 +114,8 @@ pub struct Statistics {
     pub frames: Frames,
     /// Findings that counted, by class.
     pub detections: BTreeMap<String, u64>,
+    /// How long frames are held, now or at the end: what the rules say, or what verdicts take.
+    pub delay_ms: f64,
     /// Time from a frame's arrival to its release.
     pub added_latency_ms: Percentiles,
     /// Viewers in the processed room.

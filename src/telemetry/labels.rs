@@ -60,7 +60,7 @@ labels! {
         Operator = "operator",
         /// The rules forbid what is on it.
         Rule = "rule",
-        /// Nothing was analysed yet.
+        /// Nothing of its shot was analysed yet.
         Startup = "startup",
     }
 }

@@ -14,5 +14,6 @@ pub use labels::{Breaker, Direction, Outcome, Processor, Reason, Refused};
 pub use logging::init;
 pub use metrics::{Global, Metrics, OTHER, ROOMS_MAX, RoomMetrics};
 pub use process::Process;
+pub(crate) use process::cpu_seconds;
 pub use text::{OPEN_METRICS, PLAIN, render};
 pub use usage::{Cpu, Usage};
