@@ -23,10 +23,6 @@ const UNKNOWN_SPEED: f32 = 3.0;
 /// guess, and a guess that has left the picture covers nothing.
 const MAX_CARRY: f32 = 2.0;
 
-/// How much of speed × distance a region grows by, in every direction, where fixes on both sides
-/// hold it: what turned between them turned back before it was that far away.
-const BETWEEN: f32 = 0.5;
-
 /// Analysed frames for which a detector may miss an object that is there, so that its absence
 /// says nothing yet.
 const BLINK: u32 = 1;
@@ -182,8 +178,7 @@ fn between(n: Moment, a: &Fix, b: &Fix) -> Rect {
     let straight = speed_between(a, b);
     let fastest =
         [a.speed, b.speed, straight].map(|(x, y)| x.hypot(y)).into_iter().fold(0.0, f32::max);
-    let speed = BETWEEN * fastest;
-    grow(&hull, &line, (speed, speed), since.min(until))
+    grow(&hull, &line, (fastest, fastest), since.min(until))
 }
 
 /// The straight line from `a` to `b` at n.

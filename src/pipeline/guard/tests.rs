@@ -111,10 +111,14 @@ struct Play {
 
 impl Play {
     fn run(schedule: &[Shown], tick: u64) -> Self {
+        Self::run_under(faces(), DELAY, schedule, tick)
+    }
+
+    fn run_under(policy: Arc<Policy>, delay: Duration, schedule: &[Shown], tick: u64) -> Self {
         let start = clock::now();
         let mut play = Self {
             start,
-            guard: Guard::new(CONFIG, faces()),
+            guard: Guard::new(CONFIG, policy),
             frames: Vec::new(),
             seen: BTreeMap::new(),
             pending: Vec::new(),
@@ -129,8 +133,8 @@ impl Play {
             let frame = Frame {
                 index,
                 time: rtp as f64 / 1000.0,
-                due: start + Duration::from_millis(now) + DELAY,
-                hold: DELAY,
+                due: start + Duration::from_millis(now) + delay,
+                hold: delay,
                 size: SIZE,
                 grid: grid(100, shown.moving),
                 cut,
@@ -156,8 +160,9 @@ impl Play {
             *now = (*now + tick).min(end);
             let due: Vec<_> = self.pending.extract_if(.., |p| p.0 <= *now).collect();
             for (_, index, result) in due {
-                // Only an answer before its frame has left counts as one.
-                if result.is_ok() && !self.released.iter().any(|r| r.index == index) {
+                // In verified mode only an answer before its frame has left counts as one.
+                let left = self.released.iter().any(|r| r.index == index);
+                if result.is_ok() && (!left || self.guard.policy.mode == Mode::Instant) {
                     self.seen.insert(index, *now);
                 }
                 self.guard.answer(index, result, self.at(*now));
@@ -278,6 +283,27 @@ proptest! {
                     _ => {}
                 }
             }
+        }
+    }
+
+    #[test]
+    fn instant_mode_holds_nothing_and_shows_no_shot_that_nobody_has_seen(
+        schedule in prop::collection::vec(shown(), 1..120),
+        tick in 1u64..8,
+    ) {
+        let rules = r#"{"classes": {"FACE": {"threshold": 0.3}}, "mode": "instant"}"#;
+        let play = Play::run_under(policy(rules), Duration::ZERO, &schedule, tick);
+        prop_assert_eq!(play.released.len(), schedule.len());
+        for (expected, r) in (0..).zip(&play.released) {
+            prop_assert_eq!(r.index, expected);
+            prop_assert_eq!(play.at(r.at), play.frames[expected as usize].0.due);
+            let seen = play.witness(r.index, r.at, false);
+            if matches!(r.verdict, Verdict::Clean | Verdict::Regions(_)) {
+                prop_assert!(seen.is_some(), "frame {} shown, nothing of its shot seen", r.index);
+            }
+            // What was there at the last look is still covered.
+            let found = seen.and_then(|i| play.frames[i as usize].1.face);
+            prop_assert!(found.is_none() || r.verdict != Verdict::Clean, "frame {}", r.index);
         }
     }
 
@@ -415,6 +441,43 @@ fn an_object_found_late_is_covered_since_the_frame_before() {
     for index in last_clean + 1..=first_found {
         assert!(matches!(verdicts[index as usize], Verdict::Regions(_)), "frame {index} is shown");
     }
+}
+
+#[test]
+fn in_instant_mode_what_appears_is_covered_until_somebody_has_looked() {
+    let rules = r#"{"classes": {"FACE": {"threshold": 0.3}}, "mode": "instant"}"#;
+    let mut guard = Guard::new(CONFIG, policy(rules));
+    let start = clock::now();
+    let mut shown = |index: u64, pops: bool, answered: &[u64]| {
+        let now = start + Duration::from_millis(index * 33);
+        let mut grid = gate::tests::flat(100);
+        grid.change.fill(5);
+        if pops {
+            for y in 5..9 {
+                grid.change[y * 40 + 10..y * 40 + 14].fill(60);
+            }
+        }
+        for index in answered {
+            guard.answer(*index, Ok(Vec::new()), now);
+        }
+        let (time, cut, hold) = (index as f64 / 30.0, index == 0, Duration::ZERO);
+        let grid = Arc::new(grid);
+        guard.push(Frame { index, time, due: now, hold, size: SIZE, grid, cut, moving: true });
+        loop {
+            match guard.poll(now) {
+                Step::Release { verdict, .. } => return verdict,
+                Step::Analyse { .. } => {}
+                Step::Wait(_) => panic!("frame {index} is held"),
+            }
+        }
+    };
+    assert_eq!(shown(0, false, &[]), Verdict::Covered(Reason::Unseen));
+    assert_eq!(shown(1, false, &[0]), Verdict::Clean);
+    let Verdict::Regions(news) = shown(2, true, &[1]) else { panic!("shown unseen") };
+    let appeared = Rect::new(320.0, 160.0, 128.0, 128.0);
+    assert!(news.iter().any(|region| contains(&region.rect, &appeared)), "{news:?}");
+    assert!(matches!(shown(3, false, &[]), Verdict::Regions(_)), "nobody has looked yet");
+    assert_eq!(shown(4, false, &[2, 3]), Verdict::Clean);
 }
 
 #[test]
