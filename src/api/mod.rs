@@ -35,7 +35,9 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 pub use events::{Feed, FeedActor};
-pub use health::{Condition, Dependencies, DetectorHealth, HealthSource, LivekitHealth};
+pub use health::{
+    Condition, Dependencies, DetectorHealth, HealthSource, LivekitHealth, LoadHealth,
+};
 pub use names::{PROCESSED_SUFFIX, processed};
 pub use server::serve;
 

@@ -242,6 +242,13 @@ pub enum Downstream {
         /// The track.
         source: Source,
     },
+    /// What the server missed of this track in the last second, as its receiver reports say.
+    Lost {
+        /// The track.
+        source: Source,
+        /// Share of the packets, in 255ths.
+        share: u8,
+    },
     /// The track is negotiated: frames sent from now on reach viewers.
     Ready {
         /// The track.

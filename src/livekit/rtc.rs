@@ -28,6 +28,9 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(700);
 /// gap better than a long wait.
 const AUDIO_REORDERING: (usize, Duration) = (3, Duration::from_millis(60));
 
+/// How often a publisher tells what its receiver reports say.
+const REPORTS: Duration = Duration::from_secs(1);
+
 /// Pictures received behind a gap that is being repaired before it is given up.
 const VIDEO_REORDERING: usize = 60;
 
@@ -118,6 +121,9 @@ impl Peer {
             .set_reordering_size_video(VIDEO_REORDERING);
         config.codec_config().add_h264(108.into(), Some(109.into()), true, H264_PROFILE);
         config.set_max_stun_rto(CHECK_INTERVAL);
+        if role == Role::Publisher {
+            config = config.set_stats_interval(Some(REPORTS));
+        }
         let mut rtc = Box::new(config.build(now));
         for candidate in sockets.candidates() {
             rtc.add_local_candidate(candidate);

@@ -87,7 +87,9 @@ impl Broadcaster {
             Downstream::Link(Link::Failed(reason)) => {
                 self.channel.problem(format!("broadcaster gave up: {reason}"));
             }
-            Downstream::Link(Link::Connected) | Downstream::Ready { .. } => {}
+            Downstream::Link(Link::Connected)
+            | Downstream::Ready { .. }
+            | Downstream::Lost { .. } => {}
         }
     }
 

@@ -10,6 +10,9 @@ const IDR_SLICE: u8 = 5;
 const SEI: u8 = 6;
 const DELIMITER: u8 = 9;
 
+/// Bytes of a NAL unit that are read of its header.
+const HEAD: usize = 24;
+
 /// What an access unit holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -55,6 +58,27 @@ pub fn strip(data: &[u8]) -> Cow<'_, [u8]> {
         kept.extend_from_slice(nal);
     }
     Cow::Owned(kept)
+}
+
+/// The first [`HEAD`] bytes of a NAL unit's payload without the bytes that keep start codes out
+/// of it (H.264, 7.4.1): enough for the headers that are read here.
+pub(super) fn unescape(payload: &[u8]) -> Vec<u8> {
+    unescape_all(&payload[..payload.len().min(HEAD)])
+}
+
+/// A NAL unit's payload without the bytes that keep start codes out of it.
+pub(super) fn unescape_all(payload: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(payload.len());
+    let mut zeros = 0;
+    for &byte in payload {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        plain.push(byte);
+    }
+    plain
 }
 
 struct Nals<'a> {
@@ -117,7 +141,7 @@ fn vp8_content(data: &[u8]) -> Content {
 }
 
 fn vp9_content(data: &[u8]) -> Content {
-    let mut bits = Bits { data, at: 0 };
+    let mut bits = Bits::new(data);
     let mut key = || {
         if bits.take(2)? != 2 {
             return None;
@@ -186,13 +210,31 @@ fn leb128(data: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-struct Bits<'a> {
+/// The bits of a byte string, most significant first.
+#[derive(Debug)]
+pub(super) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
 }
 
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Option<u32> {
+impl<'a> Bits<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    /// An unsigned number as parameter sets and slice headers have them (H.264, 9.1).
+    pub(super) fn exp_golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.take(1)? == 0 {
+            zeros += 1;
+        }
+        if zeros > 31 {
+            return None;
+        }
+        Some((1_u32 << zeros) - 1 + self.take(zeros)?)
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
             let byte = self.data.get(self.at / 8)?;

@@ -10,7 +10,8 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 
 use super::bitstream::{self, Content};
-use super::{Picture, VideoCodec, VideoFrame, ffmpeg};
+use super::link::Chain;
+use super::{Link, Picture, VideoCodec, VideoFrame, ffmpeg};
 
 /// Most samples a picture may have. Above any camera; below what would let a few bytes of a made
 /// up header claim gigabytes.
@@ -47,6 +48,9 @@ pub enum Error {
     /// The picture belongs to an earlier frame: the stream has B frames, which live video has not.
     #[error("pictures come out of order")]
     Reordered,
+    /// More than one picture came out of one frame: a viewer might see the one nobody looked at.
+    #[error("a frame holds more than one picture")]
+    Several,
     /// The samples are in a format that cannot be brought to 8-bit 4:2:0.
     #[error("pixel format {0} is not supported")]
     Format(String),
@@ -57,6 +61,8 @@ pub struct Decoder {
     codec: VideoCodec,
     inner: ff::decoder::Video,
     continuity: Continuity,
+    chain: Chain,
+    link: Link,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -89,7 +95,8 @@ impl Decoder {
             .open_as_with(found, options)
             .and_then(ff::codec::decoder::Opened::video)
             .map_err(|source| Error::Open { codec, source })?;
-        Ok(Self { codec, inner, continuity: Continuity::default() })
+        let (continuity, chain) = (Continuity::default(), Chain::new(codec));
+        Ok(Self { codec, inner, continuity, chain, link: Link::default() })
     }
 
     /// The codec it was opened for.
@@ -103,12 +110,27 @@ impl Decoder {
         self.continuity.waiting
     }
 
+    /// How the frame that gave the last picture hangs together with the one that gave the picture
+    /// before it.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
     /// Decodes one frame; frames come in decoding order. The picture is that frame's own, of any
     /// size, 8-bit 4:2:0, its colour as the source declared it.
     ///
     /// `None` when there is nothing to show: a keyframe is needed first (see
     /// [`Decoder::needs_keyframe`]), or the frame has no visible picture.
     pub fn decode(&mut self, frame: &VideoFrame) -> Result<Option<Arc<Picture>>, Error> {
+        let picture = self.picture(frame);
+        match picture {
+            Ok(Some(_)) => self.link = self.chain.released(&frame.data, frame.contiguous),
+            Ok(None) | Err(_) => self.chain.withheld(),
+        }
+        picture
+    }
+
+    fn picture(&mut self, frame: &VideoFrame) -> Result<Option<Arc<Picture>>, Error> {
         if frame.codec != self.codec {
             return Err(Error::Codec { expected: self.codec, got: frame.codec });
         }
@@ -134,19 +156,20 @@ impl Decoder {
         Ok(picture?.map(Arc::new))
     }
 
-    /// Feeds one access unit and takes out the last picture there is.
+    /// Feeds one access unit and takes out its picture.
     fn run(&mut self, data: &[u8], stamp: i64) -> Result<Option<Video>, Error> {
         let mut packet = ff::Packet::copy(data);
         packet.set_pts(Some(stamp));
         packet.set_dts(Some(stamp));
         self.inner.send_packet(&packet).map_err(Error::Refused)?;
-        let mut last = None;
+        let mut found = None;
         loop {
             let mut video = Video::empty();
             match self.inner.receive_frame(&mut video) {
                 Ok(()) if ffmpeg::is_damaged(&video) => return Err(Error::Damaged),
-                Ok(()) => last = Some(video),
-                Err(ff::Error::Other { errno: ff::error::EAGAIN }) => return Ok(last),
+                Ok(()) if found.is_some() => return Err(Error::Several),
+                Ok(()) => found = Some(video),
+                Err(ff::Error::Other { errno: ff::error::EAGAIN }) => return Ok(found),
                 Err(error) => return Err(Error::Refused(error)),
             }
         }

@@ -6,6 +6,7 @@ pub mod decode;
 pub mod encode;
 pub(crate) mod ffmpeg;
 mod frame;
+mod link;
 mod picture;
 mod rect;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod tests;
 pub mod thumb;
 
 pub use frame::{AudioFrame, Kind, Source, VideoCodec, VideoFrame};
+pub use link::Link;
 pub use picture::{Colour, Picture, Plane, PlaneMut};
 pub use rect::Rect;

@@ -121,7 +121,7 @@ impl Picture {
     }
 
     /// The frame behind the picture, for an encoder.
-    pub(super) fn as_ffmpeg(&self) -> &Video {
+    pub(crate) fn as_ffmpeg(&self) -> &Video {
         &self.frame
     }
 

@@ -6,12 +6,12 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
 use super::gate::{self, Grid};
-use super::{Controls, Links, Spec, guard, release};
+use super::{Links, Spec, guard, release};
 use crate::livekit::UpstreamCommand;
 use crate::media::clock::{self, ReleaseClock};
 use crate::media::decode::Decoder;
 use crate::media::thumb::Thumb;
-use crate::media::{Picture, VideoCodec, VideoFrame};
+use crate::media::{Link, Picture, VideoCodec, VideoFrame};
 use crate::telemetry::{Direction, Outcome, Processor};
 
 /// RTP ticks a second of any video codec.
@@ -24,8 +24,10 @@ pub(super) struct Decoded {
     pub picture: Arc<Picture>,
     /// The source's codec.
     pub codec: VideoCodec,
-    /// Size of the encoded frame.
-    pub bytes: usize,
+    /// The encoded frame as it came.
+    pub data: Arc<[u8]>,
+    /// How it hangs together with the frame before.
+    pub link: Link,
     pub rtp_time: u64,
     pub captured: Instant,
     pub arrived: Instant,
@@ -34,7 +36,6 @@ pub(super) struct Decoded {
 /// The decoding stage of one track.
 pub(super) struct Stage {
     links: Links,
-    controls: Arc<Controls>,
     track: String,
     next: SyncSender<release::Input>,
     decoder: Option<Decoder>,
@@ -44,16 +45,10 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(
-        spec: &Spec,
-        links: &Links,
-        controls: Arc<Controls>,
-        next: SyncSender<release::Input>,
-    ) -> Self {
-        let clock = ReleaseClock::new(VIDEO_CLOCK, controls.policy().delay);
+    pub(super) fn new(spec: &Spec, links: &Links, next: SyncSender<release::Input>) -> Self {
+        let clock = ReleaseClock::new(VIDEO_CLOCK, links.delay.get());
         Self {
             links: links.clone(),
-            controls,
             track: spec.track.clone(),
             next,
             decoder: None,
@@ -65,26 +60,26 @@ impl Stage {
 
     /// Runs until the pipeline drops its end of the queue or the release thread is gone.
     pub(super) fn run(mut self, frames: &Receiver<VideoFrame>) {
-        let mut version = 0;
         while let Ok(frame) = frames.recv() {
-            let current = self.controls.version.load(Relaxed);
-            if current != version {
-                version = current;
-                self.clock.set_delay(self.controls.policy().delay);
-            }
-            self.links.figures.received.fetch_add(1, Relaxed);
-            self.links.figures.bytes_in.fetch_add(frame.data.len() as u64, Relaxed);
-            let due = self.clock.schedule(frame.rtp_time, frame.arrived);
-            let Some(picture) = self.decode(&frame) else {
-                self.links.figures.dropped.fetch_add(1, Relaxed);
-                self.links.room.frames(Outcome::Dropped).inc();
-                continue;
-            };
-            let decoded = self.describe(&frame, picture, due);
+            self.clock.set_delay(self.links.delay.get());
+            let Some(decoded) = self.take(&frame) else { continue };
             if self.next.send(release::Input::Frame(decoded)).is_err() {
                 return;
             }
         }
+    }
+
+    /// Decodes one frame; `None` when there is nothing to release.
+    pub(super) fn take(&mut self, frame: &VideoFrame) -> Option<Decoded> {
+        self.links.figures.received.fetch_add(1, Relaxed);
+        self.links.figures.bytes_in.fetch_add(frame.data.len() as u64, Relaxed);
+        let due = self.clock.schedule(frame.rtp_time, frame.arrived);
+        let Some(picture) = self.decode(frame) else {
+            self.links.figures.dropped.fetch_add(1, Relaxed);
+            self.links.room.frames(Outcome::Dropped).inc();
+            return None;
+        };
+        Some(self.describe(frame, picture, due))
     }
 
     /// The frame's picture; `None` when there is none to show, after asking for a keyframe where
@@ -128,6 +123,7 @@ impl Stage {
                 index,
                 time: frame.rtp_time as f64 / f64::from(VIDEO_CLOCK),
                 due,
+                hold: self.clock.hold(),
                 size: (picture.width(), picture.height()),
                 grid,
                 cut: change.cut,
@@ -135,7 +131,8 @@ impl Stage {
             },
             picture,
             codec: frame.codec,
-            bytes: frame.data.len(),
+            data: frame.data.clone(),
+            link: self.decoder.as_ref().map(Decoder::link).unwrap_or_default(),
             rtp_time: frame.rtp_time,
             captured: frame.captured,
             arrived: frame.arrived,

@@ -19,8 +19,12 @@ pub(crate) struct Figures {
     pub covered: AtomicU64,
     pub unverified: AtomicU64,
     pub dropped: AtomicU64,
+    /// Released as they came, bit for bit.
+    pub forwarded: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
+    /// The delay in effect, in microseconds.
+    held: AtomicU64,
     latency: Vec<AtomicU64>,
     detections: Mutex<BTreeMap<String, u64>>,
 }
@@ -34,8 +38,10 @@ impl Default for Figures {
             covered: AtomicU64::new(0),
             unverified: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            forwarded: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             latency: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             detections: Mutex::default(),
         }
@@ -47,6 +53,11 @@ impl Figures {
     pub(crate) fn added_latency(&self, latency: Duration) {
         let bucket = usize::try_from(latency.as_millis()).unwrap_or(BUCKETS).min(BUCKETS - 1);
         self.latency[bucket].fetch_add(1, Relaxed);
+    }
+
+    /// Notes the delay in effect.
+    pub(crate) fn held(&self, delay: Duration) {
+        self.held.store(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Counts one finding that is covered.
@@ -71,11 +82,20 @@ impl Figures {
                 dropped: self.dropped.load(Relaxed),
             },
             detections: self.detections.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+            delay_ms: self.held.load(Relaxed) as f64 / 1e3,
             added_latency_ms: self.percentiles(),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
+            forwarded_share: self.forwarded_share(),
             ..Statistics::default()
         }
+    }
+
+    /// Share of the released frames that left as they came; 0 before the first.
+    fn forwarded_share(&self) -> f64 {
+        let released = [&self.clean, &self.covered, &self.unverified];
+        let released: u64 = released.iter().map(|count| count.load(Relaxed)).sum();
+        self.forwarded.load(Relaxed).min(released) as f64 / released.max(1) as f64
     }
 
     fn percentiles(&self) -> Percentiles {
@@ -108,6 +128,22 @@ mod tests {
         figures.added_latency(Duration::from_secs(3_600));
         let Percentiles { p50, p95, p99 } = figures.statistics().added_latency_ms;
         assert_eq!((p50, p95, p99), (Some(51.0), Some(96.0), Some(100.0)));
+    }
+
+    #[test]
+    fn the_forwarded_share_is_of_what_was_released() {
+        let figures = Figures::default();
+        assert_eq!(figures.statistics().forwarded_share, 0.0);
+        for (count, by) in [
+            (&figures.clean, 6),
+            (&figures.covered, 3),
+            (&figures.unverified, 1),
+            (&figures.dropped, 5),
+            (&figures.forwarded, 5),
+        ] {
+            count.fetch_add(by, Relaxed);
+        }
+        assert_eq!(figures.statistics().forwarded_share, 0.5);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 //! Sound goes its own short way: `audio::Lane`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -33,13 +33,21 @@ pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
 mod decode;
+pub(crate) mod delay;
 pub(crate) mod figures;
 mod gate;
 mod guard;
 mod output;
 mod pace;
+mod rate;
 mod release;
+#[cfg(feature = "test-hooks")]
+pub mod replay;
+#[cfg(any(test, feature = "test-hooks"))]
+pub mod soak;
+mod switch;
 
+pub(crate) use delay::Delay;
 pub(crate) use figures::Figures;
 
 /// Encoded frames that may wait for the decoder: two seconds at 30 a second. When full, the new
@@ -93,6 +101,8 @@ pub(crate) struct Links {
     pub room: RoomMetrics,
     /// The stream's figures.
     pub figures: Arc<Figures>,
+    /// How long the stream's frames and packets are held.
+    pub delay: Arc<Delay>,
 }
 
 /// What both threads read and anyone may change.
@@ -103,6 +113,8 @@ pub(crate) struct Controls {
     version: AtomicU64,
     covering: AtomicBool,
     keyframe: AtomicBool,
+    /// One more than the share, in 255ths, that the processed room's server missed; 0: no news.
+    lost: AtomicU16,
     stopping: AtomicBool,
 }
 
@@ -114,8 +126,15 @@ impl Controls {
             version: AtomicU64::new(0),
             covering: AtomicBool::new(false),
             keyframe: AtomicBool::new(false),
+            lost: AtomicU16::new(0),
             stopping: AtomicBool::new(false),
         }
+    }
+
+    /// The last report of loss, once: a share, 0 to 1.
+    fn take_lost(&self) -> Option<f64> {
+        let share = self.lost.swap(0, Relaxed).checked_sub(1)?;
+        Some(f64::from(share) / 255.0)
     }
 
     fn policy(&self) -> Arc<Policy> {
@@ -146,12 +165,13 @@ impl Pipeline {
         policy: Arc<Policy>,
         timeline: Timeline,
     ) -> std::io::Result<Self> {
+        links.delay.start(spec.source, release::guess(spec.watch.max_gap));
         let (frames, frames_in) = sync_channel(DECODE_QUEUE);
         let (wake, inputs): (_, Receiver<release::Input>) = sync_channel(RELEASE_QUEUE);
         let controls = Arc::new(Controls::new(policy));
         let (upstream, figures) = (links.upstream.clone(), links.figures.clone());
         let track = spec.track.clone();
-        let decoder = decode::Stage::new(&spec, &links, controls.clone(), wake.clone());
+        let decoder = decode::Stage::new(&spec, &links, wake.clone());
         let releaser = release::Stage::new(spec, links, controls.clone(), timeline, wake.clone());
         let threads = vec![
             Thread::spawn("decode", move || decoder.run(&frames_in))?,
@@ -188,6 +208,11 @@ impl Pipeline {
     /// The next released frame shall be a keyframe.
     pub(crate) fn keyframe(&self) {
         self.controls.keyframe.store(true, Relaxed);
+    }
+
+    /// The processed room's server missed this share of the last second, in 255ths.
+    pub(crate) fn lost(&self, share: u8) {
+        self.controls.lost.store(u16::from(share) + 1, Relaxed);
     }
 
     /// The dump button.

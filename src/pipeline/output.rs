@@ -1,6 +1,5 @@
-//! Covers, encodes and sends released frames.
+//! The end of the way of one track: released frames are forwarded, or covered and encoded.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -9,85 +8,166 @@ use tokio::sync::mpsc;
 
 use super::decode::Decoded;
 use super::guard::Verdict;
-use super::{Figures, Links, Timeline};
+use super::rate::Rate;
+use super::switch::{self, Switch, Way};
+use super::{Figures, Links, Spec, Timeline};
 use crate::censor;
-use crate::livekit::Outgoing;
+use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock;
 use crate::media::encode::{self, Encoded, Encoder, RateChange};
 use crate::media::{Picture, Source, VideoCodec};
-use crate::telemetry::{Metrics, Processor, RoomMetrics};
+use crate::telemetry::{Direction, Metrics, Processor, RoomMetrics};
 
-/// The source's rate is measured over this window.
-const RATE_WINDOW: Duration = Duration::from_secs(3);
-/// Encoding again adds noise to the source's own; a quarter more bits make up for most of it.
-const RATE_FACTOR: f64 = 1.25;
-/// Bounds of the output's rate in bits a second.
-const RATE: (f64, f64) = (600_000.0, 10_000_000.0);
 /// How often the encoder's rate follows the source's.
 const RATE_STEP: Duration = Duration::from_secs(1);
-/// Keyframes for viewers are no closer than this: ten viewers who join at once share one.
-const KEYFRAME_GAP: Duration = Duration::from_millis(300);
+/// How long an encoder that is not needed stays open. Opening one costs up to 40 ms and the
+/// quality of the first second; keeping one costs some ten megabytes.
+const IDLE: Duration = Duration::from_secs(120);
 
-/// The end of the way of one track: one encoder, one canvas.
+/// One track's switch, encoder and canvas.
 pub(super) struct Output {
     source: Source,
+    /// The input track's sid, for keyframe requests.
+    track: String,
     outgoing: mpsc::Sender<Outgoing>,
+    upstream: mpsc::Sender<UpstreamCommand>,
     metrics: Metrics,
     room: RoomMetrics,
     figures: Arc<Figures>,
     timeline: Timeline,
+    switch: Switch,
     encoder: Option<Encoder>,
+    /// When the encoder was last needed.
+    needed: Option<Instant>,
     /// Where pictures are covered; holds the last covered one.
     canvas: Option<Picture>,
     /// The last verified picture as it was shown, kept for `onFailure: freeze` alone.
-    shown: Option<Picture>,
+    shown: Option<Arc<Picture>>,
     rate: Rate,
-    wants_keyframe: bool,
-    last_keyframe: Option<Instant>,
     last_rate_step: Option<Instant>,
 }
 
 impl Output {
-    pub(super) fn new(source: Source, links: &Links, timeline: Timeline) -> Self {
+    pub(super) fn new(
+        spec: &Spec,
+        links: &Links,
+        timeline: Timeline,
+        config: switch::Config,
+    ) -> Self {
         Self {
-            source,
+            source: spec.source,
+            track: spec.track.clone(),
             outgoing: links.outgoing.clone(),
+            upstream: links.upstream.clone(),
             metrics: links.metrics.clone(),
             room: links.room.clone(),
             figures: links.figures.clone(),
             timeline,
+            switch: Switch::new(config),
             encoder: None,
+            needed: None,
             canvas: None,
             shown: None,
             rate: Rate::default(),
-            wants_keyframe: true,
-            last_keyframe: None,
             last_rate_step: None,
         }
     }
 
     /// A viewer cannot go on without a keyframe.
     pub(super) fn want_keyframe(&mut self) {
-        self.wants_keyframe = true;
+        self.switch.wish();
     }
 
-    /// Shows a frame as what its verdict says. A frame that cannot be encoded is not shown.
-    pub(super) fn show(&mut self, decoded: &Decoded, verdict: &Verdict, keep_shown: bool) {
-        self.rate.add(decoded.arrived, decoded.bytes);
+    /// The processed room's server missed this share (0 to 1) of what was sent in the last second.
+    pub(super) fn lost(&mut self, share: f64) {
+        self.rate.lost(share, self.switch.is_forwarding());
+    }
+
+    /// Makes the encoder ready before it is needed: something was found that will be covered.
+    /// Cheap when it is, and while it is in use.
+    pub(super) fn prepare(&mut self, picture: &Picture, codec: VideoCodec, now: Instant) {
+        if self.encoder.is_some() && !self.switch.is_forwarding() {
+            return;
+        }
+        self.needed = Some(now);
+        let (bps, fps) = (self.rate.target(), self.rate.fps());
+        let ready = match self.encoder.take().filter(|e| suits(e, picture, codec.output())) {
+            Some(mut encoder) => encoder.set_rate(bps, fps).map(|_| encoder),
+            None => self.open(picture, codec.output()),
+        };
+        self.encoder = ready
+            .inspect_err(|error| tracing::warn!(%error, source = ?self.source, "no encoder"))
+            .ok();
+    }
+
+    /// Shows a frame as what its verdict says: as it came where the [`switch`] allows, else
+    /// covered and encoded. A frame that cannot be encoded is not shown.
+    ///
+    /// `keep`: keep what is shown for [`Verdict::Frozen`].
+    pub(super) fn show(&mut self, decoded: &Decoded, verdict: &Verdict, keep: bool) {
+        self.rate.add(decoded.arrived, decoded.data.len());
+        let now = decoded.frame.due;
+        let untouched = matches!(verdict, Verdict::Clean | Verdict::Passed(_));
+        let step = self.switch.next(switch::Frame { link: decoded.link, untouched }, now);
+        if step.ask {
+            self.ask();
+        }
+        match step.way {
+            Way::Forward => self.forward(decoded),
+            Way::Encode { keyframe } => self.cover(decoded, verdict, keyframe, keep),
+        }
+        if !keep {
+            self.shown = None;
+        } else if matches!(verdict, Verdict::Clean) {
+            self.shown = Some(decoded.picture.clone());
+        }
+    }
+
+    /// Asks the source for a keyframe to forward from. A full queue loses the request, which is
+    /// repeated.
+    fn ask(&self) {
+        self.metrics.global().keyframe_requests(Direction::Upstream).inc();
+        let track = self.track.clone();
+        let _ = self.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
+    }
+
+    /// Sends the source's own bytes.
+    fn forward(&mut self, decoded: &Decoded) {
+        let data = decoded.data.clone();
+        let bytes = data.len() as u64;
+        if self.send(decoded, Encoded { data, keyframe: decoded.link.key }) {
+            self.figures.forwarded.fetch_add(1, Relaxed);
+            self.metrics.global().forwarded_bytes.inc_by(bytes);
+        }
+        let idle = |needed| decoded.frame.due.saturating_duration_since(needed) > IDLE;
+        if self.needed.is_some_and(idle) {
+            (self.encoder, self.canvas, self.needed) = (None, None, None);
+        }
+    }
+
+    /// Paints, encodes and sends.
+    fn cover(&mut self, decoded: &Decoded, verdict: &Verdict, keyframe: bool, keep: bool) {
         let began = clock::now();
         let painted = self.paint(&decoded.picture, verdict);
         self.room.processing(Processor::Censor).observe_time(began.elapsed());
         let picture = painted.as_ref().unwrap_or(&decoded.picture);
-        match self.encode(picture, decoded.codec.output()) {
-            Ok(encoded) => self.send(decoded, encoded),
+        self.needed = Some(decoded.frame.due);
+        match self.encode(picture, decoded, keyframe) {
+            Ok(encoded) => {
+                if encoded.keyframe && !keyframe {
+                    self.switch.keyframe_left(decoded.frame.due);
+                }
+                self.send(decoded, encoded);
+            }
             Err(error) => {
                 tracing::warn!(%error, source = ?self.source, "frame not encoded, so not shown");
                 self.encoder = None;
+                self.switch.lost();
                 self.figures.dropped.fetch_add(1, Relaxed);
             }
         }
-        if keep_shown && matches!(verdict, Verdict::Clean | Verdict::Regions(_)) {
-            self.shown = Some(Picture::copy_of(picture));
+        if keep && matches!(verdict, Verdict::Regions(_)) {
+            self.shown = Some(Arc::new(Picture::copy_of(picture)));
         }
         self.canvas = painted.or(self.canvas.take());
     }
@@ -109,8 +189,8 @@ impl Output {
                 censor::apply(&mut canvas, regions);
                 Some(canvas)
             }
-            Verdict::Frozen(_) if self.shown.as_ref().is_some_and(fits) => {
-                self.shown.as_ref().map(Picture::copy_of)
+            Verdict::Frozen(_) if self.shown.as_deref().is_some_and(fits) => {
+                self.shown.as_deref().map(Picture::copy_of)
             }
             Verdict::Covered(_) | Verdict::Frozen(_) => {
                 // A fresh copy carries the colour description; then nothing of it is left.
@@ -122,38 +202,49 @@ impl Output {
         }
     }
 
-    fn encode(&mut self, picture: &Picture, codec: VideoCodec) -> Result<Encoded, encode::Error> {
+    fn open(&self, picture: &Picture, codec: VideoCodec) -> Result<Encoder, encode::Error> {
+        Encoder::open(encode::Config {
+            codec,
+            width: picture.width(),
+            height: picture.height(),
+            bitrate_bps: self.rate.target(),
+            fps: self.rate.fps(),
+            colour: picture.colour(),
+        })
+    }
+
+    fn encode(
+        &mut self,
+        picture: &Picture,
+        decoded: &Decoded,
+        keyframe: bool,
+    ) -> Result<Encoded, encode::Error> {
         let began = clock::now();
+        let codec = decoded.codec.output();
         let mut encoder = match self.encoder.take().filter(|e| suits(e, picture, codec)) {
             Some(encoder) => encoder,
-            None => Encoder::open(encode::Config {
-                codec,
-                width: picture.width(),
-                height: picture.height(),
-                bitrate_bps: self.rate.target(),
-                fps: self.rate.fps(),
-                colour: picture.colour(),
-            })?,
+            None => self.open(picture, codec)?,
         };
-        if self.last_rate_step.is_none_or(|at| began - at >= RATE_STEP) {
-            self.last_rate_step = Some(began);
+        let now = decoded.frame.due;
+        // A span begins with the rate of its time; libvpx costs a keyframe for a new one, and
+        // that is the moment at which it has one to make anyway.
+        let stale = |at| now.saturating_duration_since(at) >= RATE_STEP;
+        if keyframe || self.last_rate_step.is_none_or(stale) {
+            self.last_rate_step = Some(now);
             if encoder.set_rate(self.rate.target(), self.rate.fps())? == RateChange::Reopened {
                 tracing::debug!(source = ?self.source, "encoder opened again for a new rate");
             }
         }
-        let spaced = self.last_keyframe.is_none_or(|at| began - at >= KEYFRAME_GAP);
-        let encoded = encoder.encode(picture, self.wants_keyframe && spaced)?;
-        if encoded.keyframe {
-            self.wants_keyframe = false;
-            self.last_keyframe = Some(began);
-        }
+        let encoded = encoder.encode(picture, keyframe)?;
         self.encoder = Some(encoder);
         self.room.processing(Processor::Encode).observe_time(began.elapsed());
         self.metrics.global().encoded_frames.inc();
         Ok(encoded)
     }
 
-    fn send(&mut self, decoded: &Decoded, encoded: Encoded) {
+    /// Whether the frame is on its way. If not, what refers to it cannot be decoded: the
+    /// publisher is stuck or gone.
+    fn send(&mut self, decoded: &Decoded, encoded: Encoded) -> bool {
         let bytes = encoded.data.len() as u64;
         let mut timeline = self.timeline.lock().unwrap_or_else(|e| e.into_inner());
         let rtp_time = timeline.map(decoded.rtp_time, decoded.frame.due);
@@ -166,13 +257,14 @@ impl Output {
             due: decoded.frame.due,
             keyframe: encoded.keyframe,
         };
-        if self.outgoing.try_send(frame).is_ok() {
+        let sent = self.outgoing.try_send(frame).is_ok();
+        if sent {
             self.figures.bytes_out.fetch_add(bytes, Relaxed);
         } else {
-            // The publisher is stuck or gone: what follows could not be decoded.
-            self.wants_keyframe = true;
+            self.switch.lost();
             self.figures.dropped.fetch_add(1, Relaxed);
         }
+        sent
     }
 }
 
@@ -181,70 +273,4 @@ fn suits(encoder: &Encoder, picture: &Picture, codec: VideoCodec) -> bool {
     let config = encoder.config();
     (config.codec, config.width, config.height, config.colour)
         == (codec, picture.width(), picture.height(), picture.colour())
-}
-
-/// The source's own bits and frames a second.
-#[derive(Debug, Default)]
-struct Rate {
-    frames: VecDeque<(Instant, usize)>,
-    bytes: usize,
-}
-
-impl Rate {
-    fn add(&mut self, at: Instant, bytes: usize) {
-        self.frames.push_back((at, bytes));
-        self.bytes += bytes;
-        while let Some(&(first, old)) = self.frames.front()
-            && at.saturating_duration_since(first) > RATE_WINDOW
-        {
-            self.frames.pop_front();
-            self.bytes -= old;
-        }
-    }
-
-    /// Seconds that the window covers; a fresh stream is taken to run at 30 frames a second.
-    fn seconds(&self) -> f64 {
-        let (Some(first), Some(last)) = (self.frames.front(), self.frames.back()) else {
-            return 1.0;
-        };
-        let span = last.0.saturating_duration_since(first.0).as_secs_f64();
-        if span < 0.5 { (self.frames.len() as f64 / 30.0).max(1.0) } else { span }
-    }
-
-    fn target(&self) -> u32 {
-        let source = self.bytes as f64 * 8.0 / self.seconds();
-        // The first frame is a keyframe and says little; start where most cameras are.
-        let source = if self.frames.len() < 15 { source.max(1_500_000.0) } else { source };
-        (source * RATE_FACTOR).clamp(RATE.0, RATE.1) as u32
-    }
-
-    fn fps(&self) -> f32 {
-        if self.frames.len() < 15 {
-            return 30.0;
-        }
-        (self.frames.len() as f64 / self.seconds()).round().clamp(1.0, 120.0) as f32
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_target_follows_the_source_within_bounds() {
-        let start = clock::now();
-        let mut rate = Rate::default();
-        assert!(rate.target() >= RATE.0 as u32);
-        for i in 0..300u32 {
-            // 25 frames a second of 10 kB: 2 Mbit/s.
-            rate.add(start + Duration::from_millis(40) * i, 10_000);
-        }
-        let target = f64::from(rate.target());
-        assert!((target / (2_000_000.0 * RATE_FACTOR) - 1.0).abs() < 0.05, "{target}");
-        assert!((rate.fps() - 25.0).abs() <= 1.0);
-        for i in 300..600u32 {
-            rate.add(start + Duration::from_millis(40) * i, 100);
-        }
-        assert_eq!(rate.target(), RATE.0 as u32);
-    }
 }

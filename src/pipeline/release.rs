@@ -7,9 +7,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::decode::Decoded;
+use super::delay::Settler;
 use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::output::Output;
-use super::{Controls, Links, Spec, Timeline};
+use super::{Controls, Links, Spec, Timeline, switch};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
 
@@ -22,10 +23,22 @@ use crate::telemetry::{Outcome, Processor, Reason as Cover};
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
 /// core, three times that on a busy machine, and the dump button must be felt within 50 ms.
 const LEAD: Duration = Duration::from_millis(25);
-/// The time an analysis needs on a busy machine.
-const ANALYSIS: Duration = Duration::from_millis(80);
+/// The longest that samples of a clean stream at 30 frames a second are apart: five frames.
+const IDLE_GAP: Duration = Duration::from_millis(170);
+/// What an answer takes on a machine with some load.
+const ANSWER: Duration = Duration::from_millis(50);
 /// A class that was not seen for this long is news again.
 const NEWS_AFTER: Duration = Duration::from_secs(2);
+
+/// The guard's settings for frames that this stage releases.
+pub(super) fn config(max_gap: Duration, track: crate::track::Config) -> guard::Config {
+    guard::Config { max_gap, lead: LEAD, track }
+}
+
+/// The delay that a new track needs, as far as can be told before its first verdict.
+pub(super) fn guess(max_gap: Duration) -> Duration {
+    max_gap.min(IDLE_GAP) + ANSWER + LEAD
+}
 
 /// What wakes the release thread.
 #[derive(Debug)]
@@ -53,6 +66,7 @@ pub(super) struct Stage {
     policy: Arc<Policy>,
     version: u64,
     guard: Guard,
+    settler: Settler,
     held: VecDeque<Decoded>,
     output: Output,
     answers: SyncSender<Input>,
@@ -73,9 +87,9 @@ impl Stage {
     ) -> Self {
         let policy = controls.policy();
         let super::Watch { max_gap, track } = spec.watch;
-        let config = guard::Config { max_gap, lead: LEAD, analysis: ANALYSIS, track };
-        let guard = Guard::new(config, policy.clone());
-        let output = Output::new(spec.source, &links, timeline);
+        let guard = Guard::new(config(max_gap, track), policy.clone());
+        let settler = Settler::new(links.delay.needed(spec.source));
+        let output = Output::new(&spec, &links, timeline, switch::Config::default());
         Self {
             spec,
             links,
@@ -83,6 +97,7 @@ impl Stage {
             policy,
             version: 0,
             guard,
+            settler,
             held: VecDeque::new(),
             output,
             answers,
@@ -97,6 +112,7 @@ impl Stage {
     pub(super) fn run(mut self, inputs: &Receiver<Input>) {
         while !self.controls.stopping.load(Relaxed) {
             self.follow_controls();
+            self.settle();
             let wait = match self.guard.poll(clock::now()) {
                 Step::Analyse { index, deadline, need } => {
                     self.analyse(index, deadline, need);
@@ -136,6 +152,14 @@ impl Stage {
         }
     }
 
+    /// Tells the stream how long verdicts take.
+    fn settle(&mut self) {
+        if let Some(need) = self.guard.take_need() {
+            self.settler.observe(need, clock::now());
+            self.links.delay.need(self.spec.source, self.settler.delay());
+        }
+    }
+
     fn follow_controls(&mut self) {
         let version = self.controls.version.load(Relaxed);
         if version != self.version {
@@ -146,6 +170,9 @@ impl Stage {
         self.guard.set_covering(self.controls.covering.load(Relaxed));
         if self.controls.keyframe.swap(false, Relaxed) {
             self.output.want_keyframe();
+        }
+        if let Some(share) = self.controls.take_lost() {
+            self.output.lost(share);
         }
     }
 
@@ -180,6 +207,9 @@ impl Stage {
                 for finding in findings {
                     self.report(finding);
                 }
+                if findings.iter().any(|finding| self.counts(finding)) {
+                    self.prepare(index);
+                }
             }
             Err(Failure::Shed | Failure::Late) => {}
             Err(failure) => tracing::debug!(index, %failure, "frame not analysed"),
@@ -187,14 +217,24 @@ impl Stage {
         self.guard.answer(index, answer.result, clock::now());
     }
 
+    /// Whether the rules cover a finding.
+    fn counts(&self, finding: &Finding) -> bool {
+        let rule = self.policy.classes.get(&*finding.class);
+        rule.is_some_and(|(threshold, _)| finding.score >= *threshold)
+    }
+
+    /// Something will be covered: the encoder opens before its frame is due.
+    fn prepare(&mut self, index: u64) {
+        let Some(first) = self.held.front().map(|decoded| decoded.frame.index) else { return };
+        let at = index.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        if let Some(decoded) = at.and_then(|at| self.held.get(at)) {
+            self.output.prepare(&decoded.picture, decoded.codec, decoded.frame.due);
+        }
+    }
+
     /// Counts a finding that the rules cover; tells of it when its class is news.
     fn report(&mut self, finding: &Finding) {
-        let counts = self
-            .policy
-            .classes
-            .get(&*finding.class)
-            .is_some_and(|(threshold, _)| finding.score >= *threshold);
-        if !counts {
+        if !self.counts(finding) {
             return;
         }
         self.links.figures.detection(&finding.class);
@@ -265,6 +305,7 @@ impl Stage {
                 let (outcome, label) = match reason {
                     Reason::Operator => (Outcome::Covered, Cover::Operator),
                     Reason::Rule => (Outcome::Covered, Cover::Rule),
+                    Reason::Unseen => (Outcome::Covered, Cover::Startup),
                     Reason::Late => (Outcome::Unverified, Cover::VerdictLate),
                     Reason::Failed => (Outcome::Unverified, Cover::DetectorFailed),
                 };

@@ -14,7 +14,7 @@ use crate::detect;
 use crate::livekit::{
     self, Credentials, Downstream, Entrance, Incoming, Link, Whom, publish, subscribe,
 };
-use crate::pipeline::{Figures, Links};
+use crate::pipeline::{Delay, Figures, Links};
 use crate::runtime::{Exit, Supervisor};
 use crate::telemetry::Metrics;
 
@@ -115,6 +115,7 @@ impl Opening {
             room: self.metrics.room(&self.spec.room),
             metrics: self.metrics,
             figures: self.figures,
+            delay: Arc::new(Delay::new(&self.policy)),
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =

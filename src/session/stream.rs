@@ -148,7 +148,10 @@ impl Run {
                 self.covering = on;
                 self.muted = on && mute;
             }
-            Control::Rules(policy) => self.stream.policy = policy,
+            Control::Rules(policy) => {
+                self.stream.links.delay.set_policy(&policy);
+                self.stream.policy = policy;
+            }
         }
         for slot in self.slots.values_mut() {
             match &mut slot.lane {
@@ -156,8 +159,7 @@ impl Run {
                     pipeline.cover(self.covering);
                     pipeline.set_policy(self.stream.policy.clone());
                 }
-                Some(Lane::Audio(lane)) => lane.set_delay(self.stream.policy.delay),
-                None => {}
+                Some(Lane::Audio(_)) | None => {}
             }
         }
     }
@@ -166,6 +168,13 @@ impl Run {
         match event {
             Downstream::Link(Link::Failed(reason)) => return Some(End::Lost(reason)),
             Downstream::Link(link) => self.stream.status.processed(link),
+            Downstream::Lost { source, share } => {
+                if let Some(Slot { lane: Some(Lane::Video(pipeline)), .. }) =
+                    self.slots.get(&source)
+                {
+                    pipeline.lost(share);
+                }
+            }
             Downstream::KeyframeRequested { source } | Downstream::Ready { source } => {
                 self.stream.links.metrics.global().keyframe_requests(Direction::Downstream).inc();
                 if let Some(Slot { lane: Some(Lane::Video(pipeline)), .. }) =
@@ -257,7 +266,7 @@ impl Run {
 
     fn lane(&self, track: &Track, timeline: Timeline) -> Option<Lane> {
         if track.source.kind() == Kind::Audio {
-            let delay = self.stream.policy.delay;
+            let delay = self.stream.links.delay.clone();
             return Some(Lane::Audio(audio::Lane::new(track.source, delay, timeline)));
         }
         let spec = Spec {
@@ -326,6 +335,7 @@ impl Run {
             .collect();
         for source in gone {
             self.slots.remove(&source);
+            self.stream.links.delay.forget(source);
             self.send(Outgoing::Retract { source });
         }
         self.revive();

@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 /// Ticks a second in `/proc/PID/stat`; the same on every Linux system.
-const TICKS: f64 = 100.0;
+pub(super) const TICKS: f64 = 100.0;
 
 /// Figures of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -48,14 +48,14 @@ impl Process {
     }
 }
 
-/// The number after `name` in `/proc/PID/status`.
-fn field(status: &str, name: &str) -> u64 {
+/// The number after `name` in `/proc/PID/status` and files like it.
+pub(super) fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// User and system time, seconds, out of the line in `/proc/PID/stat`: the 12th and 13th field after the name, which stands in parentheses and
-/// may hold anything.
+/// User and system time, seconds, out of the line in `/proc/PID/stat`: the 12th and 13th field
+/// after the name, which stands in parentheses and may hold anything.
 pub(crate) fn cpu_seconds(stat: &str) -> f64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields = after_name.split_whitespace().skip(11).take(2);

@@ -86,6 +86,11 @@ impl Broadcaster {
         }
     }
 
+    /// Set when somebody needs a keyframe; whoever films clears it.
+    pub fn wanted(&self) -> Arc<AtomicBool> {
+        self.keyframe.clone()
+    }
+
     /// Where more can be sent.
     pub fn outgoing(&self) -> mpsc::Sender<Outgoing> {
         self.outgoing.clone()

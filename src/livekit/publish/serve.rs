@@ -99,6 +99,14 @@ impl Actor {
                     }
                 }
                 Event::Connected => self.ready(room),
+                Event::MediaEgressStats(stats) => {
+                    if let (Some(loss), Some(source)) = (stats.loss, self.tracks.on_line(stats.mid))
+                    {
+                        let share = (loss.clamp(0.0, 1.0) * 255.0).round() as u8;
+                        // One that finds no room is stale before the next comes.
+                        self.outlet.frame(Downstream::Lost { source, share });
+                    }
+                }
                 _ => {}
             },
             Happened::Message(message) => return self.message(*message, room),
