@@ -186,7 +186,12 @@ impl Run<'_> {
         while clock::now() < late && !self.live.iter().all(Live::complete) {
             tokio::time::sleep(LOOK).await;
         }
-        let scrim = scrim_before.zip(self.scrim().await?);
+        // A Scrim that does not answer any more has still been measured.
+        let scrim_after = self.scrim().await.unwrap_or_else(|error| {
+            self.progress.say(&error.to_string());
+            None
+        });
+        let scrim = scrim_before.zip(scrim_after);
         let processes = used(&samples_before, &samples);
         Ok(Window { span: now - begin, scrim, processes })
     }
