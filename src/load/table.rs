@@ -42,8 +42,11 @@ fn head(text: &mut String, report: &Report) -> std::fmt::Result {
         report.seconds,
         if report.interrupted { " (interrupted)" } else { "" },
     )?;
-    for refusal in &report.refusals {
-        writeln!(text, "refused at stream {}: {}", refusal.stream, refusal.reason)?;
+    if let Some((first, more)) = report.refusals.split_first() {
+        writeln!(text, "refused at stream {}: {}", first.stream, first.reason)?;
+        if !more.is_empty() {
+            writeln!(text, "and {} more were refused", more.len())?;
+        }
     }
     Ok(())
 }
