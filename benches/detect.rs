@@ -13,6 +13,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use scrim::detect::bench::{Preparation, Queue, Raw, noise};
 use scrim::detect::{Config, Failure, Finding, Manifest, Need, Request, Service, Shape};
 use scrim::media::{Picture, clock};
+use scrim::telemetry::Usage;
 
 const FRAMES: [(u32, u32); 4] = [(640, 360), (854, 480), (1280, 720), (1920, 1080)];
 
@@ -88,7 +89,23 @@ fn model(c: &mut Criterion) {
     group.bench_function("service/320x192", |b| {
         b.iter(|| ask(&service, &picture).expect("findings"));
     });
+    processor_time(&service, &picture);
     service.stop(clock::now() + Duration::from_secs(5));
+}
+
+/// Processor time of a look, which other programs hardly change; and whether the threads of
+/// detection do it all, as admission supposes.
+fn processor_time(service: &Service, picture: &Arc<Picture>) {
+    const LOOKS: u32 = 200;
+    let before = Usage::read();
+    (0..LOOKS).for_each(|_| drop(ask(service, picture).expect("findings")));
+    let after = Usage::read();
+    let each = |from: f64, to: f64| (to - from) / f64::from(LOOKS) * 1e3;
+    println!(
+        "processor time a look: {:.2} ms, {:.2} of it in the threads of detection",
+        each(before.own, after.own),
+        each(before.detection, after.detection),
+    );
 }
 
 /// There and back through the queue and the worker's thread.

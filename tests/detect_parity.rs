@@ -5,86 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test; its helpers are no test functions to the lint")]
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, LazyLock};
+#[path = "support/reference.rs"]
+mod reference;
 
+use reference::{Expected, Found, REFERENCE, picture};
 use scrim::detect::{Config, Finding, Manifest, Shape};
-use scrim::media::{Picture, Rect};
-use serde::Deserialize;
+use scrim::media::Rect;
 
 /// The package reports nothing below this score.
 const PACKAGE_FLOOR: f32 = 0.25;
-
-#[derive(Deserialize)]
-struct Reference {
-    onnxruntime: PathBuf,
-    models_dir: PathBuf,
-    pictures: Vec<Expected>,
-    #[serde(skip)]
-    dir: PathBuf,
-}
-
-#[derive(Deserialize)]
-struct Expected {
-    name: String,
-    width: u32,
-    height: u32,
-    found: Vec<Found>,
-}
-
-#[derive(Deserialize)]
-struct Found {
-    class: String,
-    score: f32,
-    r#box: [f32; 4],
-}
-
-impl Found {
-    fn rect(&self) -> Rect {
-        let [x, y, w, h] = self.r#box;
-        Rect::new(x, y, w, h)
-    }
-}
-
-/// One run of the Python side for all tests here.
-static REFERENCE: LazyLock<Reference> = LazyLock::new(|| {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("SCRIM_TEST_PYTHON")
-        .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("detect-parity");
-    std::fs::create_dir_all(&dir).unwrap();
-    let output = Command::new(&python)
-        .arg(root.join("tests/python/nudenet_reference.py"))
-        .arg(&dir)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!(
-                "cannot run {}: {error}; set SCRIM_TEST_PYTHON to an interpreter with nudenet and \
-                 scikit-image",
-                python.display()
-            )
-        });
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the reference failed under {}: {errors}", python.display());
-    let index = std::fs::read_to_string(dir.join("index.json")).unwrap();
-    Reference { dir, ..serde_json::from_str(&index).unwrap() }
-});
-
-fn picture(expected: &Expected) -> Arc<Picture> {
-    let samples = std::fs::read(REFERENCE.dir.join(format!("{}.i420", expected.name))).unwrap();
-    let mut picture = Picture::new(expected.width, expected.height);
-    let mut rest = samples.as_slice();
-    for plane in &mut picture.planes_mut() {
-        for y in 0..plane.height {
-            let (row, after) = rest.split_at(plane.width);
-            plane.row_mut(y).copy_from_slice(row);
-            rest = after;
-        }
-    }
-    assert!(rest.is_empty());
-    Arc::new(picture)
-}
 
 /// What our side finds in each reference picture.
 fn ours(shape: Shape) -> Vec<(&'static Expected, Vec<Finding>)> {

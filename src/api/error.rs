@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::session::StartError;
+use crate::session::{RulesError, StartError};
 
 /// What went wrong, for the caller. The request middleware writes the body, with the request id.
 #[derive(Clone, Debug)]
@@ -139,6 +139,15 @@ impl From<StartError> for Problem {
                     .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
             }
             StartError::Closed => Self::unavailable("the server is shutting down"),
+        }
+    }
+}
+
+impl From<RulesError> for Problem {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Invalid(problems) => Self::invalid(&problems),
+            error @ (RulesError::Busy | RulesError::Closed) => Self::unavailable(error.to_string()),
         }
     }
 }

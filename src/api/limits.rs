@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State as Extract};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -85,8 +85,9 @@ fn network(client: IpAddr) -> IpAddr {
 }
 
 /// The limit of a route; `None` for those that are exempt.
-fn class(route: Option<&str>) -> Option<Class> {
+fn class(route: Option<&str>, method: &Method) -> Option<Class> {
     match route {
+        Some("/censorship/rules/{room}") if method != Method::GET => Some(Class::Strict),
         Some("/livekit/webhook" | "/metrics" | "/health" | "/health/live" | "/health/ready") => {
             None
         }
@@ -104,7 +105,7 @@ pub(super) async fn limit(
     let config = state.config();
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let limits = &config.limits;
-    let counted = class(route).map(|class| match class {
+    let counted = class(route, request.method()).map(|class| match class {
         Class::General => (class, limits.requests),
         Class::Strict => (class, limits.strict_requests),
     });

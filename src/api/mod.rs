@@ -15,6 +15,7 @@ mod limits;
 mod names;
 mod ops;
 mod request;
+mod rules;
 mod server;
 mod streams;
 #[cfg(test)]
@@ -163,6 +164,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/streams", get(streams::list))
         .route("/streams/{id}", get(streams::get))
         .route("/streams/{id}/cover", post(streams::cover))
+        .route("/censorship/rules/{room}", get(rules::get).put(rules::put).delete(rules::delete))
         .route("/token", post(tokens::token))
         .route("/livekit/webhook", post(webhook::receive))
         .route("/events", get(events::events))

@@ -20,8 +20,11 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::*;
+use crate::censor::Document;
 use crate::config::{Audience, Config, DEV_API_KEY, DEV_API_SECRET, Environment};
-use crate::session::{self, Command, Event, Refusal, StartError, Statistics, Summary, Target};
+use crate::session::{
+    self, Command, Event, Refusal, RulesError, StartError, Statistics, Summary, Target,
+};
 
 const JWT_SECRET: &str = "a-secret-of-the-operators-own-0123456789";
 
@@ -115,6 +118,18 @@ fn obey(command: Command, streams: &mut Vec<Summary>) -> String {
             let _ = reply.send(found);
             format!("cover {on} {mute} {reason:?}")
         }
+        Command::Rules { reply, .. } => {
+            let _ = reply.send(Document { padding: Some(0.3), ..Document::default() });
+            "rules".into()
+        }
+        Command::SetRules { room, rules, reply } => {
+            let _ = reply.send(match room.as_str() {
+                "ruled" => Err(RulesError::Invalid(vec!["padding: must be from 0 to 1".into()])),
+                "busy" => Err(RulesError::Busy),
+                _ => Ok(()),
+            });
+            format!("rules of {room} {:?}", rules.mode)
+        }
         Command::Viewers { room, identity, joined } => format!("viewer {room} {identity} {joined}"),
         Command::Close(reply) => {
             let _ = reply.send(());
@@ -195,6 +210,11 @@ impl Bench {
         self.send(request(Method::GET, path).body(Body::empty()).unwrap()).await
     }
 
+    async fn put(&self, path: &str, body: &Value) -> Reply {
+        let request = Request::put(path).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     async fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_as(path, body, "").await
     }
@@ -273,6 +293,18 @@ async fn a_stream_is_started_looked_at_covered_and_ended() {
     let ask = json!({ "on": true, "mute": true, "reason": "fight on stage" });
     let covered = bench.post(&format!("/streams/{id}/cover"), &ask).await;
     assert_eq!((covered.status, &covered.body["covered"]), (StatusCode::OK, &json!(true)));
+    let rules = bench.get("/censorship/rules/stage-1").await;
+    assert_eq!((rules.status, &rules.body), (StatusCode::OK, &json!({ "padding": 0.3 })));
+    for (room, expected) in [
+        ("stage-1", StatusCode::OK),
+        ("ruled", StatusCode::UNPROCESSABLE_ENTITY),
+        ("busy", StatusCode::SERVICE_UNAVAILABLE),
+        ("no%20room", StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let uri = format!("/censorship/rules/{room}");
+        let set = bench.put(&uri, &json!({ "mode": "instant" })).await;
+        assert_eq!(set.status, expected, "{room}: {}", set.text);
+    }
     let ended = bench.post("/stream/end", &json!({ "roomName": "stage-1" })).await;
     assert_eq!(ended.status, StatusCode::OK);
     assert_eq!(ended.body["statistics"]["frames"]["coveredUnverified"], 0);
@@ -281,6 +313,7 @@ async fn a_stream_is_started_looked_at_covered_and_ended() {
     let said = bench.said();
     assert_eq!(said[0], "start stage-1 Some(Verified)");
     assert_eq!(said[2], "cover true true Some(\"fight on stage\")");
+    assert_eq!(said[4], "rules of stage-1 Some(Instant)");
 }
 
 #[tokio::test]

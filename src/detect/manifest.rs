@@ -240,7 +240,7 @@ mod tests {
         let manifest = Manifest::builtin().unwrap();
         let [nudenet] = manifest.models.as_slice() else { panic!("one model") };
         assert_eq!((nudenet.name.as_str(), nudenet.input.channels), ("nudenet", Channels::Bgr));
-        assert_eq!((nudenet.input.base, nudenet.floor, nudenet.nms_iou), (320, 0.2, 0.45));
+        assert_eq!((nudenet.input.base, nudenet.floor, nudenet.nms_iou), (320, 0.1, 0.45));
     }
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         };
         assert!(problem(&text.replace("floor =", "flor =")).contains("unknown field `flor`"));
         assert!(problem(&text.replace("base = 320", "base = 300")).contains("input.base"));
-        assert!(problem(&text.replace("floor = 0.2", "floor = 1.2")).contains("floor"));
+        assert!(problem(&text.replace("floor = 0.1", "floor = 1.2")).contains("floor"));
         assert!(
             problem(&format!("{text}\n{}", &text[text.find("[[").unwrap()..])).contains("twice")
         );

@@ -17,7 +17,7 @@ use super::manifest::{self, Entry, Manifest};
 use super::model::{Detector, Error, Model, Opened};
 use super::post::Decoder;
 use super::pre::{Converter, Fit};
-use super::{Config, Finding};
+use super::{Config, Finding, openvino};
 use crate::media::Picture;
 
 /// An execution provider that may be asked for.
@@ -114,6 +114,7 @@ impl Onnx {
                 classes: classes.clone().into(),
                 floor: self.entry.floor,
                 nms_iou: self.entry.nms_iou,
+                margin: if provider == Provider::OpenVino { openvino::MARGIN } else { 0.0 },
             },
             input: self.entry.input.name.clone(),
             // A GPU prepares itself for each batch size, so there are but few of them.
@@ -142,7 +143,7 @@ impl Onnx {
     fn dispatch(&self, provider: Provider) -> Result<Option<ExecutionProviderDispatch>, Error> {
         match provider {
             Provider::Cpu => Ok(None),
-            Provider::OpenVino => super::openvino::provider(&self.config).map(Some),
+            Provider::OpenVino => openvino::provider(&self.config).map(Some),
             #[cfg(feature = "cuda")]
             Provider::Cuda => Ok(Some(super::gpu::cuda())),
             #[cfg(feature = "cuda")]

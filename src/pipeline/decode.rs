@@ -74,6 +74,7 @@ impl Stage {
         self.links.figures.received.fetch_add(1, Relaxed);
         self.links.figures.bytes_in.fetch_add(frame.data.len() as u64, Relaxed);
         let due = self.clock.schedule(frame.rtp_time, frame.arrived);
+        self.links.figures.held(self.clock.hold());
         let Some(picture) = self.decode(frame) else {
             self.links.figures.dropped.fetch_add(1, Relaxed);
             self.links.room.frames(Outcome::Dropped).inc();

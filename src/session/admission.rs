@@ -26,6 +26,11 @@ const MAX_DETECTION: f64 = 0.85;
 /// How busy the processors must be before late frames are blamed on them, not on a broadcaster's
 /// network.
 const BUSY: f64 = 0.75;
+/// Frames covered for lack of time within [`WINDOW`] that are no blip, such as a start makes: half
+/// a second of one stream.
+const LATE_FRAMES: u64 = 15;
+/// The same for looks that were needed and not taken in time.
+const STARVED_LOOKS: u64 = 3;
 /// Memory of one more stream: pictures of its delay, two codecs, packets.
 const STREAM_MEMORY: u64 = 64 << 20;
 /// Memory that must be left beside that.
@@ -56,8 +61,8 @@ pub enum Refusal {
     /// Too few processors.
     #[error(
         "with one more stream {needed:.2} of {cores:.2} processor cores would be needed, and {:.0} \
-         % of them may be (limits.max_cpu); a stream here takes {cost:.2} of one. End a stream, \
-         start it on another server, or give this one more processors",
+         % of them may be (limits.max_cpu); a stream here takes {cost:.2} of one, and other programs \
+         take {others:.2}. End a stream, start it on another server, or give this one more processors",
         max * 100.0
     )]
     Cpu {
@@ -69,6 +74,8 @@ pub enum Refusal {
         max: f64,
         /// What one stream costs.
         cost: f64,
+        /// Cores that other programs keep busy.
+        others: f64,
     },
     /// Too little time in the models.
     #[error(
@@ -134,8 +141,8 @@ pub(super) fn admit(load: &Load, missing: &[f64], limits: &Limits) -> Result<(),
     if missing.is_empty() {
         return Ok(());
     }
-    let suffering = load.late > 0 && load.busy >= BUSY * load.cores;
-    if load.starved > 0 || suffering {
+    let suffering = load.late >= LATE_FRAMES && load.busy >= BUSY * load.cores;
+    if load.starved >= STARVED_LOOKS || suffering {
         return Err(Refusal::Late { frames: load.late, looks: load.starved });
     }
     let seen = missing.len() as f64 - unseen;
@@ -174,7 +181,8 @@ fn processors(
     let cost = measured.max(limits.stream_cpu / 2.0);
     let needed = (busy - detection).max(0.0) + must + (unseen + 1.0) * cost;
     if needed > max * cores {
-        return Err(Refusal::Cpu { needed, cores, max, cost });
+        let others = (busy - own).max(0.0);
+        return Err(Refusal::Cpu { needed, cores, max, cost, others });
     }
     Ok(())
 }
@@ -256,7 +264,9 @@ mod tests {
         let refusal = admit(&at(12.0), &[0.0; 12], &LIMITS).unwrap_err();
         assert_eq!(refusal.label(), Refused::Cpu);
         let text = refusal.to_string();
-        assert!(text.contains("of 2.00 processor cores") && text.contains("95 %"), "{text}");
+        for figure in ["1.91 of 2.00 processor cores", "95 %", "takes 0.11 of", "take 0.48"] {
+            assert!(text.contains(figure), "{figure}: {text}");
+        }
     }
 
     #[test]
@@ -271,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_first_stream_is_refused_for_lack_of_memory_only() {
-        let full = Load { starved: 9, late: 9, ..load(0.0, 0.0, 2.0, 0.0) };
+        let full = Load { starved: 9, late: 99, ..load(0.0, 0.0, 2.0, 0.0) };
         assert_eq!(admit(&full, &[], &LIMITS), Ok(()));
         let left = Load { memory_available: Some(100 << 20), ..full };
         let refusal = admit(&left, &[], &LIMITS).unwrap_err();
@@ -282,8 +292,9 @@ mod tests {
     #[test]
     fn streams_that_suffer_get_no_company() {
         let idle = load(1.0, 0.1, 0.0, 5.0);
-        let starved = Load { starved: 1, ..idle };
-        assert_eq!(admit(&starved, &[0.0], &LIMITS).unwrap_err().label(), Refused::Late);
+        let starved = |starved| admit(&Load { starved, ..idle }, &[0.0], &LIMITS);
+        assert_eq!(starved(STARVED_LOOKS).unwrap_err().label(), Refused::Late);
+        assert_eq!(starved(STARVED_LOOKS - 1), Ok(()), "a blip");
         let network = Load { late: 30, ..idle };
         assert_eq!(admit(&network, &[0.0], &LIMITS), Ok(()), "late on an idle machine");
         let busy = Load { late: 30, ..load(1.0, 0.1, 1.4, 5.0) };

@@ -16,6 +16,8 @@ use crate::telemetry::{Cpu, Metrics, Reason, Usage};
 pub(super) const WINDOW: Duration = Duration::from_secs(5);
 /// How often figures are read.
 const EVERY: Duration = Duration::from_secs(1);
+/// Samples closer together than this say nothing about rates: a clock tick is 10 ms.
+const LEAST: f64 = 0.5;
 /// Looks that make a mean: what they take is known in clock ticks of 10 ms only.
 const ENOUGH: u64 = 10;
 
@@ -118,9 +120,9 @@ impl Meter {
 /// The rates between two samples; none when they are one.
 fn between(from: &Sample, to: &Sample, look_cpu: f64) -> Load {
     let seconds = to.at.saturating_duration_since(from.at).as_secs_f64();
-    let rate =
-        |from: f64, to: f64| if seconds > 0.0 { (to - from).max(0.0) / seconds } else { 0.0 };
-    let cpu = |from: Cpu, to: Cpu| (rate(from.used, to.used), to.cores);
+    let long = seconds >= LEAST;
+    let rate = |from: f64, to: f64| if long { (to - from).max(0.0) / seconds } else { 0.0 };
+    let cpu = |from: Cpu, to: Cpu| (rate(from.used, to.used).min(to.cores), to.cores);
     let machine = cpu(from.usage.machine, to.usage.machine);
     let group = from.usage.group.zip(to.usage.group).map(|(from, to)| cpu(from, to));
     let left = |(busy, cores): &(f64, f64)| cores - busy;
@@ -139,7 +141,11 @@ fn between(from: &Sample, to: &Sample, look_cpu: f64) -> Load {
         own: rate(from.usage.own, to.usage.own),
         detection,
         required: rate(0.0, most(|model| model.required) as f64),
-        look_cpu: if looks >= ENOUGH || looks > 0 && look_cpu == 0.0 { measured } else { look_cpu },
+        look_cpu: if long && (looks >= ENOUGH || looks > 0 && look_cpu == 0.0) {
+            measured
+        } else {
+            look_cpu
+        },
         look_share: models().map(|(_, to)| to.share()).fold(0.0, f64::max),
         detection_busy: models()
             .map(|(from, to)| {
@@ -172,7 +178,7 @@ impl Sampler {
 
     /// Samples until told to stop.
     pub async fn run(mut self, stop: CancellationToken) -> Exit {
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
         // A late tick makes a longer sample; two short ones would tell less.
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -218,6 +218,20 @@ pub enum StartError {
     Closed,
 }
 
+/// Why a room has no new rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RulesError {
+    /// They make no sense; every problem at once.
+    #[error("the rules are invalid: {}", .0.join("; "))]
+    Invalid(Vec<String>),
+    /// The room's stream has too many changes waiting, or is ending.
+    #[error("the stream takes no changes now")]
+    Busy,
+    /// Shutting down.
+    #[error("the server is shutting down")]
+    Closed,
+}
+
 /// Which stream is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -248,6 +262,22 @@ pub enum Command {
         reason: Option<String>,
         /// The stream as it is then.
         reply: oneshot::Sender<Option<Summary>>,
+    },
+    /// A room's own rules.
+    Rules {
+        /// The raw room.
+        room: String,
+        /// The rules; empty when it has none.
+        reply: oneshot::Sender<Document>,
+    },
+    /// New rules for a room, effective at once on the stream that runs in it.
+    SetRules {
+        /// The raw room.
+        room: String,
+        /// The rules; empty for none.
+        rules: Document,
+        /// Whether they hold now.
+        reply: oneshot::Sender<Result<(), RulesError>>,
     },
     /// Viewers came to or left a processed room (from LiveKit's webhooks).
     Viewers {
@@ -351,6 +381,22 @@ impl Manager {
         reason: Option<String>,
     ) -> Option<Summary> {
         self.ask(|reply| Command::Cover { stream, on, mute, reason, reply }).await.flatten()
+    }
+
+    /// The rules of a room; empty when it has none of its own.
+    pub async fn rules(&self, room: String) -> Document {
+        self.ask(|reply| Command::Rules { room, reply }).await.unwrap_or_default()
+    }
+
+    /// Gives a room rules of its own, or takes them away (`rules` empty). They hold at once for
+    /// the stream that runs in it, and replace those that it was started with.
+    ///
+    /// # Errors
+    ///
+    /// When they make no sense, or the stream is ending.
+    pub async fn set_rules(&self, room: String, rules: Document) -> Result<(), RulesError> {
+        let set = self.ask(|reply| Command::SetRules { room, rules, reply }).await;
+        set.unwrap_or(Err(RulesError::Closed))
     }
 
     /// Counts a viewer who came or left.

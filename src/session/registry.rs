@@ -17,8 +17,10 @@ use super::memory::{Memory, Said};
 use super::open::{self, Opened};
 use super::stream::{Control, End};
 use super::{
-    Command, Event, Manager, Origin, Settings, Start, StartError, State, Summary, Target, Viewers,
+    Command, Event, Manager, Origin, RulesError, Settings, Start, StartError, State, Summary,
+    Target, Viewers,
 };
+use crate::censor::Document;
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::media::clock;
@@ -139,6 +141,12 @@ impl Registry {
             Command::Cover { stream, on, mute, reason, reply } => {
                 let _ = reply.send(self.cover(stream, on, mute, reason.as_deref()));
             }
+            Command::Rules { room, reply } => {
+                let _ = reply.send(self.said(&room).room);
+            }
+            Command::SetRules { room, rules, reply } => {
+                let _ = reply.send(self.set_rules(room, rules));
+            }
             Command::Viewers { room, identity, joined } => self.viewer(&room, &identity, joined),
             Command::Close(reply) => {
                 let _ = reply.send(());
@@ -153,10 +161,13 @@ impl Registry {
             return;
         }
         let said = match start.origin {
-            Origin::Operator => Said { rules: start.rules, cover: None },
+            Origin::Operator => {
+                let room = self.said(&start.room).room;
+                Said { rules: start.rules, room, cover: None }
+            }
             Origin::Webhook => self.memory.recall(&start.room),
         };
-        let policy = Arc::new(self.settings.policy(&said.rules));
+        let policy = Arc::new(self.settings.policy(&said.over_all()));
         if let Some(entry) = self.live.iter_mut().find(|e| e.room == start.room) {
             if (entry.origin, start.origin) == (Origin::Webhook, Origin::Operator) {
                 let claim = entry.claim(said.rules, policy, reply);
@@ -233,6 +244,31 @@ impl Registry {
             }
         });
         self.gauge();
+    }
+
+    /// What was said of a room, live or not.
+    fn said(&self, room: &str) -> Said {
+        let live = self.live.iter().find(|e| e.room == room);
+        live.map_or_else(|| self.memory.recall(room), |entry| entry.said.clone())
+    }
+
+    /// New rules for a room, and for the stream that runs in it.
+    fn set_rules(&mut self, room: String, rules: Document) -> Result<(), RulesError> {
+        let problems = rules.check(&self.detect.classes());
+        if !problems.is_empty() {
+            return Err(RulesError::Invalid(problems));
+        }
+        let Some(entry) = self.live.iter_mut().find(|e| e.room == room) else {
+            let mut said = self.memory.recall(&room);
+            said.set_room(rules);
+            self.memory.keep(room, said);
+            return Ok(());
+        };
+        let policy = Arc::new(self.settings.policy(&rules));
+        entry.controls.try_send(Control::Rules(policy)).map_err(|_| RulesError::Busy)?;
+        entry.said.set_room(rules);
+        tracing::info!(stream_id = %entry.id, room, rules = ?entry.said.room, "new rules");
+        Ok(())
     }
 
     /// Whether one more stream fits.

@@ -11,6 +11,9 @@ use crate::track::{Area, Fix, Margins, Moment, Snapshot, bracket};
 /// By how much two neighbouring analysed frames may be apart beyond the longest gap: sources drop
 /// frames.
 pub(super) const GAP_SLACK: f64 = 1.5;
+/// By how much of its size an area is grown on each side that nobody looked into: parts of what is
+/// there may look like what was there before.
+const UNSEEN: f32 = 0.5;
 /// In instant mode, how much longer than the longest gap the last look may be ago before its shot
 /// counts as unseen: answers take their time.
 const STALE: Duration = Duration::from_millis(500);
@@ -118,14 +121,16 @@ impl Guard {
         let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
         let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.may_be_there(first, &fix));
         let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
+        let (w, h) = (first.size.0 as f32, first.size.1 as f32);
+        let action = self.policy.classes.values().map(|(_, action)| *action).max();
+        regions.extend(strange.iter().map(|area| {
+            let seen = Rect::new(area.x * w, area.y * h, area.w * w, area.h * h);
+            let rect = seen.grow(seen.w * UNSEEN, seen.h * UNSEEN).clip(w as u32, h as u32);
+            Region { rect, action: action.unwrap_or(Action::Blur) }
+        }));
         if regions.iter().any(|r| r.action == Action::Cover) {
             return Verdict::Covered(Reason::Rule);
         }
-        let (w, h) = (first.size.0 as f32, first.size.1 as f32);
-        regions.extend(strange.iter().map(|area| Region {
-            rect: Rect::new(area.x * w, area.y * h, area.w * w, area.h * h),
-            action: Action::Blur,
-        }));
         if regions.is_empty() { Verdict::Clean } else { Verdict::Regions(regions) }
     }
 }

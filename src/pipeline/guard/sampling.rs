@@ -19,8 +19,15 @@ const SLACK: f64 = 1.05;
 /// The longest time between two analysed frames of a picture in which nothing changes. An analysed
 /// frame vouches for those that show the same; this is for what no block's mean shows.
 const STILL_GAP: Duration = Duration::from_secs(1);
+/// Most frames between two samples that are analysed for what came and went in them, on a machine
+/// that has time; one where it has not.
+const TRANSIENTS: usize = 3;
 /// How long an answer is worth something in instant mode, where no frame waits for it.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+fn total(areas: &[Rect]) -> f32 {
+    areas.iter().map(Rect::area).sum()
+}
 
 impl Guard {
     /// Whether a new frame is worth a look, and how badly it is needed.
@@ -65,8 +72,9 @@ impl Guard {
         }
     }
 
-    /// Asks for the frame since the last sample that shows most of what neither it nor `upto`
-    /// shows. In the others such areas are covered unseen.
+    /// Asks for the frames since the last sample that show most of what neither it nor `upto`
+    /// shows: as many as there is time for, each with something of its own. In the others such
+    /// areas are covered unseen.
     pub(super) fn want_transients(&mut self, upto: u64) {
         let Some(end) = self.held.iter().position(|h| h.frame.index == upto) else { return };
         if self.held[end].frame.cut {
@@ -84,15 +92,19 @@ impl Guard {
             },
         };
         let b = &self.held[end].frame.grid;
-        let strangeness =
-            |n: &Held| gate::transients(a, &n.frame.grid, b).iter().map(Rect::area).sum::<f32>();
-        let strangest = self
-            .held
-            .range(from..end)
-            .map(|n| (strangeness(n), n.frame.index))
-            .filter(|(strangeness, _)| *strangeness > 0.0)
-            .max_by(|(a, _), (b, _)| a.total_cmp(b));
-        self.wanted.extend(strangest.map(|(_, index)| (index, Need::Required)));
+        let strange = |n: &Held| (n.frame.index, gate::transients(a, &n.frame.grid, b));
+        let mut strange: Vec<_> = self.held.range(from..end).map(strange).collect();
+        let looks = if self.pace.interval().is_zero() { TRANSIENTS } else { 1 };
+        for _ in 0..looks {
+            let most = strange.iter().max_by(|(_, a), (_, b)| total(a).total_cmp(&total(b)));
+            let Some((index, areas)) = most.filter(|(_, areas)| !areas.is_empty()).cloned() else {
+                return;
+            };
+            self.wanted.push_back((index, Need::Required));
+            for (_, others) in &mut strange {
+                others.retain(|other| areas.iter().all(|area| area.intersect(other).area() <= 0.0));
+            }
+        }
     }
 
     /// The shot is over: its last frame must be analysed, or nothing vouches for those before it.
