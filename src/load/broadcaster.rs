@@ -87,9 +87,11 @@ impl Broadcaster {
             Downstream::Link(Link::Failed(reason)) => {
                 self.channel.problem(format!("broadcaster gave up: {reason}"));
             }
-            Downstream::Link(Link::Connected)
-            | Downstream::Ready { .. }
-            | Downstream::Lost { .. } => {}
+            Downstream::Lost { share, .. } => {
+                let mut notes = self.channel.notes();
+                notes.missed = notes.missed.max(share);
+            }
+            Downstream::Link(Link::Connected) | Downstream::Ready { .. } => {}
         }
     }
 

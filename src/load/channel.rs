@@ -23,6 +23,8 @@ pub(super) struct Notes {
     pub(super) reconnects: u32,
     /// Keyframes that were asked of the broadcaster.
     pub(super) keyframes_asked: u32,
+    /// The largest share of packets that the server missed in a second, in 255ths.
+    pub(super) missed: u8,
     /// Packets of sound sent, and received by all viewers.
     pub(super) sound: (u64, u64),
     /// What went wrong, for a person.

@@ -97,7 +97,7 @@ pub(super) enum ClipError {
     NoKeyframe,
     #[error("the clip says no frame rate between 1 and 240; put it into an MP4 or IVF file")]
     Rate,
-    #[error("the clip is {0:.1} s long; it must be at least {least} s", least = SHORTEST.as_secs())]
+    #[error("the clip is {0:.1} s long; it must be at least {least} s: ffmpeg -stream_loop 9 -i CLIP -c copy OUT.mp4", least = SHORTEST.as_secs())]
     Short(f64),
     #[error("the clip is larger than {} MB", LARGEST >> 20)]
     Large,

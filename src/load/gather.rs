@@ -79,6 +79,7 @@ impl Sum {
             latency_ms: self.latency.percentiles(),
             longest_gap_ms: most(|f| f.longest_gap_ms),
             send_late_ms: self.late.percentiles(),
+            lost_worst_percent: most(|f| f.lost_worst_percent),
             reconnects: sum(|f| f.reconnects.into()) as u32,
             keyframes_asked: sum(|f| f.keyframes_asked.into()) as u32,
             sound_sent: sum(|f| f.sound_sent),
@@ -121,6 +122,7 @@ fn figures(viewers: &[Counted], sent: u64, span: Duration) -> Figures {
 fn note(figures: &mut Figures, channel: &Channel) {
     let notes = channel.notes();
     (figures.reconnects, figures.keyframes_asked) = (notes.reconnects, notes.keyframes_asked);
+    figures.lost_worst_percent = hundredths(f64::from(notes.missed) / 2.55);
     (figures.sound_sent, figures.sound_received) = notes.sound;
 }
 

@@ -23,6 +23,7 @@ mod demux;
 mod gather;
 mod index;
 mod ivf;
+mod judge;
 mod latencies;
 mod matching;
 mod options;
@@ -79,7 +80,14 @@ pub async fn run(options: &Options, dev: bool, signals: Signals) -> Outcome {
 mod testing {
     use std::sync::Arc;
 
+    use serde_json::json;
+
     use super::clip::{Clip, Coded, Rate};
+    use super::gather::{self, Sum};
+    use super::process::Usage;
+    use super::report::{
+        Counts, Figures, Limit, Processes, Refusal, Report, ScrimFigures, StreamReport,
+    };
     use crate::media::VideoCodec;
 
     /// A clip of these pictures, 30 a second, however short.
@@ -90,6 +98,41 @@ mod testing {
             size: (320, 180),
             rate: Rate::new(30, 1).unwrap(),
             frames: pictures.iter().map(coded).collect(),
+        }
+    }
+
+    /// A report on a stream for each of these 95th percentiles, in ms.
+    pub(super) fn report(p95: &[f64]) -> Report {
+        let streams = (1..).zip(p95).map(|(stream, p95)| {
+            let mut figures = Figures { fps_worst: 29.0, ..Figures::default() };
+            figures.latency_ms.p95 = Some(*p95);
+            let frames = json!({ "coveredUnverified": 2 });
+            let scrim = Some(ScrimFigures { frames, summary: json!({}) });
+            let (room, problems) = (format!("load-{stream}"), Vec::new());
+            StreamReport { stream, room, figures, scrim, problems }
+        });
+        let load = Usage {
+            cpu: 0.5,
+            rss_before_mb: 1.0,
+            rss_after_mb: 2.0,
+            threads: 3,
+            cpu_by_thread: [("work".to_owned(), 0.4)].into(),
+        };
+        Report {
+            url: "ws://a".into(),
+            api: None,
+            seconds: 1.0,
+            interrupted: false,
+            clip: gather::facts(&clip(&[&[1; 9]])),
+            viewers_per_stream: 1,
+            streams: Counts { asked: p95.len() as u32, ..Counts::default() },
+            refusals: vec![Refusal { stream: 3, reason: "503: full".into() }],
+            total: Sum::default().total(),
+            per_stream: streams.collect(),
+            processes: Processes { scrim: None, livekit: None, load: Some(load) },
+            limits: vec![Limit::at_least("minFps", 1.0, Some(2.0))],
+            met: false,
+            warnings: vec!["mind the gap".into()],
         }
     }
 }

@@ -73,6 +73,10 @@ pub struct Options {
     #[arg(long, default_value = "30s", value_name = "TIME", value_parser = duration)]
     pub seconds: Duration,
 
+    /// How long streams run before they are counted
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
+    pub settle: Duration,
+
     /// Time from the start of one stream to that of the next
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
     pub ramp: Duration,

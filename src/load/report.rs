@@ -103,6 +103,8 @@ pub(super) struct Figures {
     pub(super) send_late_ms: Percentiles,
     /// Connections lost and remade.
     pub(super) reconnects: u32,
+    /// The largest share of packets that LiveKit missed of a broadcaster in a second, percent.
+    pub(super) lost_worst_percent: f64,
     /// Keyframes asked of the broadcaster, which a clip cannot bring.
     pub(super) keyframes_asked: u32,
     /// Packets of sound sent, and got by all viewers, from beginning to end.
@@ -188,5 +190,50 @@ impl Report {
     /// The lowest mean rate of any stream.
     pub(super) fn worst_fps(&self) -> Option<f64> {
         self.per_stream.iter().map(|stream| stream.figures.fps_worst).reduce(f64::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::load::testing::report;
+
+    use super::*;
+
+    #[test]
+    fn limits_are_held_against_the_worst_stream() {
+        let report = report(&[20.0, 90.0, 40.0]);
+        assert_eq!((report.worst_p95(), report.worst_fps()), (Some(90.0), Some(29.0)));
+        assert_eq!(report.unverified(), Some(6));
+        assert!(Limit::at_most("a", 90.0, report.worst_p95()).met);
+        assert!(!Limit::at_least("b", 29.5, report.worst_fps()).met);
+    }
+
+    #[test]
+    fn what_was_not_measured_meets_no_limit() {
+        let mut report = report(&[20.0, 90.0]);
+        report.per_stream[1].figures.latency_ms.p95 = None;
+        report.per_stream[1].scrim = None;
+        assert_eq!((report.worst_p95(), report.unverified()), (None, None));
+        assert!(!Limit::at_most("a", 1e9, None).met && !Limit::at_least("b", 0.0, None).met);
+    }
+
+    #[test]
+    fn names_in_the_file_do_not_change() {
+        let file = serde_json::to_value(report(&[20.0])).unwrap();
+        for path in [
+            "/streams/delivered",
+            "/total/forwarded",
+            "/total/latencyMs/p95",
+            "/perStream/0/fpsWorst",
+            "/perStream/0/longestGapMs",
+            "/perStream/0/scrim/frames/coveredUnverified",
+            "/processes/load/cpu",
+            "/processes/load/cpuByThread",
+            "/limits/0/met",
+            "/refusals/0/reason",
+            "/clip/bitsPerSecond",
+        ] {
+            assert!(file.pointer(path).is_some(), "{path}");
+        }
     }
 }

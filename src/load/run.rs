@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::api::{Api, ApiError};
 use super::clip::Clip;
 use super::demux;
-use super::gather::{self, Sum};
 use super::index::Index;
+use super::judge::{self, Course, Window};
 use super::options::{Options, OptionsError};
 use super::process::Sample;
 use super::progress::Progress;
-use super::report::{Counts, Limit, Processes, Refusal, Report, ScrimFigures};
+use super::report::{Processes, Refusal, Report};
 use super::scene::Scene;
 use super::stream::{Common, Live};
 use crate::livekit;
@@ -25,18 +25,12 @@ use crate::runtime::{Exit, Signals, Supervisor};
 
 /// How long streams may take to bring their first picture.
 const FIRST: Duration = Duration::from_secs(20);
-/// How long streams run before they are counted, so that nobody counts their beginning.
-const SETTLE: Duration = Duration::from_secs(2);
 /// How long pictures may be under way after the last that counts was sent.
 const UNDER_WAY: Duration = Duration::from_secs(4);
 /// How often waiting looks again.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long leaving all rooms may take.
 const LEAVE: Duration = Duration::from_secs(10);
-/// Pictures sent this late, at the 99th percentile, say more of the tool than of the server.
-const LATE_MS: f64 = 20.0;
-/// Keyframes further apart make viewers wait, and servers ask.
-const GROUP: Duration = Duration::from_millis(2500);
 
 /// A measurement under way.
 struct Run<'a> {
@@ -50,14 +44,6 @@ struct Run<'a> {
     progress: Progress,
     live: Vec<Live>,
     refusals: Vec<Refusal>,
-}
-
-/// What was looked at from outside while streams were counted.
-struct Window {
-    span: Duration,
-    /// Scrim's `/streams` before and after.
-    scrim: Option<(Value, Value)>,
-    processes: Processes,
 }
 
 /// Measures.
@@ -85,7 +71,7 @@ pub(super) async fn run(options: &Options, dev: bool, signals: Signals) -> anyho
     let window = run.measure().await;
     let summaries = run.end().await;
     run.progress.clear();
-    let report = run.report(window?, &summaries);
+    let report = judge::report(&run.course(), &window?, &summaries);
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&report)?;
         let failed = || format!("cannot write {}", path.display());
@@ -145,6 +131,17 @@ async fn watch_signals(
 }
 
 impl Run<'_> {
+    /// What the report is about.
+    fn course(&self) -> Course<'_> {
+        Course {
+            options: self.options,
+            clip: &self.common.clip,
+            live: &self.live,
+            refusals: &self.refusals,
+            interrupted: self.interrupted.is_cancelled(),
+        }
+    }
+
     /// Starts the streams one after the other.
     async fn ramp(&mut self) {
         let begin = clock::now();
@@ -168,32 +165,14 @@ impl Run<'_> {
         self.refusals.push(Refusal { stream, reason });
     }
 
-    /// Waits until every viewer has pictures, then counts for as long as was asked.
+    /// Counts for as long as was asked, once every stream runs.
     async fn measure(&mut self) -> anyhow::Result<Window> {
         anyhow::ensure!(!self.live.is_empty(), "no stream could be started");
-        let patience = clock::now() + FIRST;
-        while clock::now() < patience && self.delivered() < self.live.len() {
-            anyhow::ensure!(
-                self.pause("first pictures").await,
-                "interrupted before it was counted"
-            );
-        }
-        let settled = clock::now() + SETTLE;
-        while clock::now() < settled {
-            anyhow::ensure!(self.pause("settling").await, "interrupted before it was counted");
-        }
-        let before = self.scrim().await?;
-        let samples = self.samples();
+        anyhow::ensure!(self.settle().await, "interrupted before anything was counted");
+        let scrim_before = self.scrim().await?;
+        let samples_before = self.samples();
         let begin = clock::now();
-        for live in &mut self.live {
-            let next = {
-                let mut sends = live.channel.sends();
-                sends.forget_lateness();
-                sends.next()
-            };
-            live.window.0 = next;
-            live.channel.tallies().for_each(|mut tally| tally.open(next, begin));
-        }
+        self.live.iter_mut().for_each(|live| live.open(begin));
         let end = begin + self.options.seconds;
         while clock::now() < end {
             let left = (end - clock::now()).as_secs() + 1;
@@ -201,19 +180,38 @@ impl Run<'_> {
                 break;
             }
         }
-        let (now, after_samples) = (clock::now(), self.samples());
-        for live in &mut self.live {
-            let next = live.channel.sends().next();
-            live.window.1 = next;
-            live.channel.tallies().for_each(|mut tally| tally.close(next, now));
-        }
+        let (now, samples) = (clock::now(), self.samples());
+        self.live.iter_mut().for_each(|live| live.close(now));
         let late = now + UNDER_WAY;
-        while clock::now() < late && !self.complete() {
+        while clock::now() < late && !self.live.iter().all(Live::complete) {
             tokio::time::sleep(LOOK).await;
         }
-        let scrim = before.zip(self.scrim().await?);
-        let processes = used(&samples, &after_samples);
+        // A Scrim that does not answer any more has still been measured.
+        let scrim_after = self.scrim().await.unwrap_or_else(|error| {
+            self.progress.say(&error.to_string());
+            None
+        });
+        let scrim = scrim_before.zip(scrim_after);
+        let processes = used(&samples_before, &samples);
         Ok(Window { span: now - begin, scrim, processes })
+    }
+
+    /// Waits until every viewer has pictures, and then some time; false when somebody wants it to
+    /// end.
+    async fn settle(&mut self) -> bool {
+        let patience = clock::now() + FIRST;
+        while clock::now() < patience && !self.live.iter().all(Live::delivered) {
+            if !self.pause("first pictures").await {
+                return false;
+            }
+        }
+        let settled = clock::now() + self.options.settle;
+        while clock::now() < settled {
+            if !self.pause("settling").await {
+                return false;
+            }
+        }
+        true
     }
 
     /// Takes everything down: what Scrim says of each stream.
@@ -232,56 +230,6 @@ impl Run<'_> {
             join_all(self.live.iter().map(|live| clear(&live.room))).await;
         }
         summaries
-    }
-
-    fn report(&self, window: Window, summaries: &[Option<Value>]) -> Report {
-        let mut sum = Sum::default();
-        let streams = self.live.iter().enumerate().map(|(index, live)| {
-            let summary = summaries.get(index).cloned().flatten();
-            let scrim = scrim_figures(live, window.scrim.as_ref(), summary);
-            sum.stream(live, window.span, scrim)
-        });
-        let per_stream = streams.collect();
-        let mut report = Report {
-            url: self.options.url.clone(),
-            api: self.options.api.clone(),
-            seconds: (window.span.as_secs_f64() * 100.0).round() / 100.0,
-            interrupted: self.interrupted.is_cancelled(),
-            clip: gather::facts(&self.common.clip),
-            viewers_per_stream: self.options.viewers_per_stream,
-            streams: Counts {
-                asked: self.options.streams,
-                started: self.live.len() as u32,
-                refused: self.refusals.len() as u32,
-                delivered: self.delivered() as u32,
-            },
-            refusals: self.refusals.clone(),
-            total: sum.total(),
-            per_stream,
-            processes: window.processes,
-            limits: Vec::new(),
-            met: false,
-            warnings: Vec::new(),
-        };
-        report.limits = limits(self.options, &report);
-        report.met = report.streams.delivered == report.streams.asked
-            && report.limits.iter().all(|limit| limit.met);
-        report.warnings = warnings(&self.common.clip, &report);
-        report
-    }
-
-    /// Streams of which every viewer has seen a picture.
-    fn delivered(&self) -> usize {
-        let seen = |live: &&Live| live.channel.tallies().all(|tally| tally.seen() > 0);
-        self.live.iter().filter(seen).count()
-    }
-
-    /// Whether everything that was sent has arrived.
-    fn complete(&self) -> bool {
-        self.live.iter().all(|live| {
-            let sent = live.window.1 - live.window.0;
-            live.channel.tallies().all(|tally| tally.counted().received() >= sent)
-        })
     }
 
     /// What Scrim has counted so far; `None` without one.
@@ -322,7 +270,8 @@ impl Run<'_> {
             || "no pictures".to_owned(),
             |micros| format!("p95 {:.1} ms", f64::from(*micros) / 1e3),
         );
-        let (up, asked) = (self.delivered(), self.options.streams);
+        let up = self.live.iter().filter(|live| live.delivered()).count();
+        let asked = self.options.streams;
         let refused = match self.refusals.len() {
             0 => String::new(),
             refused => format!(", {refused} refused"),
@@ -336,50 +285,7 @@ async fn end(api: &Api, live: &Live) -> Option<Value> {
     ended.map_err(|error| live.channel.problem(format!("cannot be ended: {error}"))).ok()
 }
 
-fn scrim_figures(
-    live: &Live,
-    pages: Option<&(Value, Value)>,
-    summary: Option<Value>,
-) -> Option<ScrimFigures> {
-    let ((before, after), id) = pages.zip(live.stream_id.as_deref())?;
-    let frames = gather::frames_between(before, after, id).unwrap_or_default();
-    Some(ScrimFigures { frames, summary: summary.unwrap_or_default() })
-}
-
 fn used(before: &[Option<Sample>; 3], after: &[Option<Sample>; 3]) -> Processes {
     let usage = |index: usize| Some(after[index].as_ref()?.since(before[index].as_ref()?));
     Processes { scrim: usage(0), livekit: usage(1), load: usage(2) }
-}
-
-fn limits(options: &Options, report: &Report) -> Vec<Limit> {
-    let fps = options.min_fps.map(|limit| Limit::at_least("minFps", limit, report.worst_fps()));
-    let p95 = options.max_p95_ms.map(|limit| Limit::at_most("maxP95Ms", limit, report.worst_p95()));
-    let unverified = options.max_unverified.map(|limit| {
-        let value = report.unverified().map(|frames| frames as f64);
-        Limit::at_most("maxUnverified", limit as f64, value)
-    });
-    [fps, p95, unverified].into_iter().flatten().collect()
-}
-
-fn warnings(clip: &Clip, report: &Report) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if report.total.send_late_ms.p99.is_some_and(|late| late > LATE_MS) {
-        warnings.push(
-            "pictures were sent late: this machine has no processor left for the tool, and its \
-             figures are those of both"
-                .to_owned(),
-        );
-    }
-    let group = clip.longest_group();
-    if group > GROUP {
-        warnings.push(format!(
-            "keyframes are up to {:.1} s apart, and nobody can make one that a viewer asks for: \
-             ffmpeg -i CLIP -c:v libx264 -bf 0 -g 60 OUT.mp4",
-            group.as_secs_f64()
-        ));
-    }
-    if report.total.reconnects > 0 {
-        warnings.push(format!("{} connections were lost and remade", report.total.reconnects));
-    }
-    warnings
 }

@@ -1,6 +1,7 @@
 //! One stream: its broadcaster and its viewers brought into their rooms.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,36 @@ pub(super) struct Live {
     pub(super) channel: Arc<Channel>,
     /// Pictures that count: from this number to below that.
     pub(super) window: (u64, u64),
+}
+
+impl Live {
+    /// Counts from `now` on.
+    pub(super) fn open(&mut self, now: Instant) {
+        let next = {
+            let mut sends = self.channel.sends();
+            sends.forget_lateness();
+            sends.next()
+        };
+        self.window = (next, next);
+        self.channel.tallies().for_each(|mut tally| tally.open(next, now));
+    }
+
+    /// Counts up to `now`; what was sent before may still arrive.
+    pub(super) fn close(&mut self, now: Instant) {
+        self.window.1 = self.channel.sends().next();
+        self.channel.tallies().for_each(|mut tally| tally.close(self.window.1, now));
+    }
+
+    /// Whether every viewer has seen a picture.
+    pub(super) fn delivered(&self) -> bool {
+        self.channel.tallies().all(|tally| tally.seen() > 0)
+    }
+
+    /// Whether everything that was sent while it counted has arrived.
+    pub(super) fn complete(&self) -> bool {
+        let sent = self.window.1 - self.window.0;
+        self.channel.tallies().all(|tally| tally.counted().received() >= sent)
+    }
 }
 
 impl Common {

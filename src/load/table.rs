@@ -42,8 +42,11 @@ fn head(text: &mut String, report: &Report) -> std::fmt::Result {
         report.seconds,
         if report.interrupted { " (interrupted)" } else { "" },
     )?;
-    for refusal in &report.refusals {
-        writeln!(text, "refused at stream {}: {}", refusal.stream, refusal.reason)?;
+    if let Some((first, more)) = report.refusals.split_first() {
+        writeln!(text, "refused at stream {}: {}", first.stream, first.reason)?;
+        if !more.is_empty() {
+            writeln!(text, "and {} more were refused", more.len())?;
+        }
     }
     Ok(())
 }
@@ -69,7 +72,7 @@ fn streams(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
         "\nworst stream {} fps, sent {} fps, sent late p99 {} ms; repeated {}, not told apart {}, \
-         reconnects {}, keyframes asked {}",
+         reconnects {}, keyframes asked {}, worst loss {} %",
         total.fps_worst,
         total.fps_sent,
         number(total.send_late_ms.p99),
@@ -77,6 +80,7 @@ fn streams(text: &mut String, report: &Report) -> std::fmt::Result {
         total.unplaced,
         total.reconnects,
         total.keyframes_asked,
+        total.lost_worst_percent,
     )?;
     if total.sound_sent > 0 {
         writeln!(text, "sound: {} packets sent, {} got", total.sound_sent, total.sound_received)?;
@@ -116,7 +120,7 @@ fn scrim(text: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         text,
         "\nScrim  received analysed    clean  covered unverified dropped | whole run: forwarded \
-         added p50/p95/p99 ms"
+         added p50/p95/p99 ms, delay ms"
     )?;
     for stream in report.per_stream.iter().take(LISTED) {
         let Some(scrim) = &stream.scrim else { continue };
@@ -125,7 +129,7 @@ fn scrim(text: &mut String, report: &Report) -> std::fmt::Result {
         let added = |name: &str| number(statistics["addedLatencyMs"][name].as_f64());
         writeln!(
             text,
-            "{:>6} {:>8} {:>8} {:>8} {:>8} {:>10} {:>7} | {:>20.3} {}/{}/{}",
+            "{:>6} {:>8} {:>8} {:>8} {:>8} {:>10} {:>7} | {:>20.3} {}/{}/{}, {}",
             stream.stream,
             count("received"),
             count("analysed"),
@@ -137,6 +141,7 @@ fn scrim(text: &mut String, report: &Report) -> std::fmt::Result {
             added("p50"),
             added("p95"),
             added("p99"),
+            number(statistics["delayMs"].as_f64()),
         )?;
     }
     Ok(())
@@ -181,4 +186,27 @@ fn verdict(text: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(text, "warning: {warning}")?;
     }
     writeln!(text, "{}", if report.met { "passed" } else { "failed" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::testing::report;
+
+    #[test]
+    fn every_stream_refusal_limit_and_warning_is_shown() {
+        let text = render(&report(&[12.5, 300.25]));
+        for shown in ["refused at stream 3: 503: full", "12.5", "300.2", "met)", "mind the gap"] {
+            assert!(text.contains(shown), "{shown}: {text}");
+        }
+        assert!(text.ends_with("failed\n"));
+    }
+
+    #[test]
+    fn of_many_streams_the_slowest_are_listed() {
+        let many: Vec<f64> = (0..40).map(f64::from).collect();
+        let text = render(&report(&many));
+        assert!(text.contains("the 16 slowest of 40"));
+        assert!(text.contains("\n    40 ") && !text.contains("\n    24 "), "{text}");
+    }
 }

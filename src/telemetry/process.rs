@@ -54,8 +54,8 @@ pub(super) fn field(status: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// User and system time, seconds, out of the line in `/proc/PID/stat`: the 12th and 13th field after
-/// the name, which stands in parentheses and may hold anything.
+/// User and system time, seconds, out of the line in `/proc/PID/stat`: the 12th and 13th field
+/// after the name, which stands in parentheses and may hold anything.
 pub(crate) fn cpu_seconds(stat: &str) -> f64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields = after_name.split_whitespace().skip(11).take(2);
