@@ -1,8 +1,9 @@
 //! What a look at one picture costs, and how much of it is ours.
 //!
 //! `SCRIM_ONNXRUNTIME` and `SCRIM_MODELS` say where the library and the model lie (default as
-//! in the product). Compare `prepare` with `read` (the same planes, read once), `detect` with
-//! `session` (the model alone), and `service` with `detect` (the queue and the threads).
+//! in the product), `SCRIM_PROVIDERS` what runs it (`openvino,cpu`). Compare `prepare` with `read`
+//! (the same planes, read once), `detect` with `session` (the model alone on the processor's own
+//! kernels), and `service` with `detect` (the queue and the threads).
 
 use std::hint::black_box;
 use std::sync::{Arc, mpsc};
@@ -22,6 +23,9 @@ fn config() -> Config {
     }
     if let Some(path) = std::env::var_os("SCRIM_MODELS") {
         config.models_dir = path.into();
+    }
+    if let Ok(providers) = std::env::var("SCRIM_PROVIDERS") {
+        config.providers = providers.split(',').map(str::to_owned).collect();
     }
     config
 }

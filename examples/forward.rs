@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use scrim::livekit::{
-    Credentials, Downstream, Incoming, Outgoing, UpstreamCommand, create_rooms, publish, subscribe,
+    Credentials, Downstream, Entrance, Incoming, Outgoing, UpstreamCommand, Whom, create_rooms,
+    publish, subscribe,
 };
 use scrim::media::{Source, VideoFrame};
 use tokio::sync::mpsc;
@@ -33,8 +34,8 @@ async fn main() -> anyhow::Result<()> {
     };
     create_rooms(&credentials, &room).await?;
     let (incoming, commands, subscriber) =
-        subscribe::new(subscribe::Options::new(credentials.clone(), &room));
-    let (outgoing, downstream, publisher) = publish::new(publish::Options::new(credentials, &room));
+        subscribe::new(Entrance::raw(credentials.clone(), &room), Whom::Broadcasters);
+    let (outgoing, downstream, publisher) = publish::new(Entrance::processed(credentials, &room));
     let stop = CancellationToken::new();
     let subscriber = tokio::spawn(subscriber.run(stop.child_token()));
     let publisher = tokio::spawn(publisher.run(stop.child_token()));

@@ -1,26 +1,26 @@
 //! Assembles the server in one visible order, runs it, and takes it down again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{
     self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, LivekitHealth,
-    Parts,
+    LoadHealth, Parts,
 };
-use crate::config::{self, Config};
-use crate::detect::{self, Health, Manifest, Service};
+use crate::config::Config;
+use crate::detect::{self, Health, Manifest, Position, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
-use crate::session::{self, Event, Manager, Registry, Settings, State};
+use crate::session::{Event, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
 use crate::telemetry::{Breaker, Metrics};
 use crate::track;
 
@@ -36,6 +36,7 @@ pub struct App {
     detect: Service,
     metrics: Metrics,
     registry: Registry,
+    sampler: Sampler,
     feed: FeedActor,
     router: axum::Router,
     stop: CancellationToken,
@@ -59,7 +60,7 @@ impl App {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
-        let credentials = credentials(&config.livekit);
+        let credentials = Credentials::from(&config.livekit);
         check_livekit(&credentials).await?;
 
         let mut names = prometheus_client::registry::Registry::default();
@@ -87,23 +88,35 @@ impl App {
             },
             rules: config.rules.clone(),
             enabled: config.censorship.enabled,
+            limits: Limits {
+                max_cpu: config.limits.max_cpu,
+                max_streams: config.limits.max_streams,
+                stream_cpu: config.limits.stream_cpu,
+                looks: config.pipeline.processing_fps,
+            },
         };
+        let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
-            Registry::new(settings, detect.clone(), metrics.clone(), events.clone());
+            Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
         let (feed_handle, feed) = Feed::new(manager.events());
         let stop = CancellationToken::new();
-        let health = Probe { credentials, detect: detect.clone(), manager: manager.clone() };
+        let health = Probe {
+            credentials,
+            detect: detect.clone(),
+            manager: manager.clone(),
+            load,
+            told: Mutex::default(),
+        };
         let router = api::router(Parts {
             config: config.clone(),
             manager,
             metrics: metrics.clone(),
             registry: Arc::new(names),
             health: Arc::new(health),
-            tokens: Arc::new(config.livekit.clone()),
             feed: feed_handle,
             stop: stop.clone(),
         });
-        Ok(Self { config, listener, detect, metrics, registry, feed, router, stop })
+        Ok(Self { config, listener, detect, metrics, registry, sampler, feed, router, stop })
     }
 
     /// Serves until a signal; then ends every stream, lets requests finish, and stops the models,
@@ -113,7 +126,8 @@ impl App {
     ///
     /// When something had to be left behind, or a part that must not end did.
     pub async fn run(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { config, listener, detect, metrics, registry, feed, router, stop } = self;
+        let Self { config, listener, detect, metrics, registry, sampler, feed, router, stop } =
+            self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
         // Streams end before the connections do: their viewers and their operators are told.
         let mut streams = Supervisor::new(CancellationToken::new());
@@ -125,6 +139,7 @@ impl App {
         let http = config.http.clone();
         edge.spawn("http", |stop| api::serve(listener, router, http, stop));
         edge.spawn("events", |stop| feed.run(stop));
+        edge.spawn("load", |stop| sampler.run(stop));
         let watched = detect.clone();
         edge.spawn("gauges", |stop| gauges(watched, metrics, stop));
 
@@ -155,14 +170,6 @@ impl App {
             Ok(_) => Ok(()),
             Err(ended) => bail!("ended unasked: {ended:?}"),
         }
-    }
-}
-
-fn credentials(livekit: &config::Livekit) -> Credentials {
-    Credentials {
-        url: livekit.ws_url(),
-        api_key: livekit.api_key.clone(),
-        api_secret: livekit.api_secret.expose().to_owned(),
     }
 }
 
@@ -256,6 +263,12 @@ async fn gauges(detect: Service, metrics: Metrics, stop: CancellationToken) -> E
         depth.set(status.iter().map(|s| i64::try_from(s.queued).unwrap_or(i64::MAX)).sum());
         for detector in status {
             metrics.set_detector_up(&detector.name, detector.health == Health::Up);
+            let breaker = match detector.breaker {
+                Position::Closed => Breaker::Closed,
+                Position::HalfOpen => Breaker::HalfOpen,
+                Position::Open => Breaker::Open,
+            };
+            metrics.set_breaker(&detector.name, breaker);
         }
     }
 }
@@ -265,6 +278,9 @@ struct Probe {
     credentials: Credentials,
     detect: Service,
     manager: Manager,
+    load: watch::Receiver<Load>,
+    /// What was logged of LiveKit last.
+    told: Mutex<Option<String>>,
 }
 
 impl HealthSource for Probe {
@@ -276,6 +292,7 @@ impl HealthSource for Probe {
                 livekit: self.livekit(&live).await,
                 detectors: self.detect.status().into_iter().map(detector).collect(),
                 streams: live.len(),
+                load: load(&self.load.borrow()),
                 warmed_up: true,
             }
         }
@@ -284,23 +301,52 @@ impl HealthSource for Probe {
 }
 
 impl Probe {
-    /// LiveKit itself, and the media path of every stream through it.
-    async fn livekit(&self, live: &[&session::Summary]) -> LivekitHealth {
+    /// LiveKit itself, and the media path of every stream through it. Anyone may read this:
+    /// addresses and rooms are for the log.
+    async fn livekit(&self, live: &[&Summary]) -> LivekitHealth {
         match livekit::check(&self.credentials).await {
-            Err(error) => LivekitHealth {
-                state: Condition::Down,
-                latency_ms: None,
-                error: Some(error.to_string()),
-            },
+            Err(error) => {
+                self.tell(Some(&error));
+                let error = match error {
+                    CheckError::Unreachable { .. } => "LiveKit cannot be reached; see the log",
+                    CheckError::WrongKey => "LiveKit does not accept the API key or secret",
+                    CheckError::Refused(_) => "LiveKit refused a call; see the log",
+                };
+                let (state, latency_ms) = (Condition::Down, None);
+                LivekitHealth { state, latency_ms, error: Some(error.to_owned()) }
+            }
             Ok(took) => {
-                let broken = live.iter().find(|s| s.state == State::Reconnecting);
+                self.tell(None);
+                let broken = live.iter().filter(|s| s.state == State::Reconnecting).count();
+                let error = format!("{broken} of {} streams are reconnecting", live.len());
                 LivekitHealth {
-                    state: if broken.is_some() { Condition::Degraded } else { Condition::Up },
+                    state: if broken > 0 { Condition::Degraded } else { Condition::Up },
                     latency_ms: Some(took.as_secs_f64() * 1e3),
-                    error: broken.map(|s| format!("{}: {}", s.room_name, s.problems.join("; "))),
+                    error: (broken > 0).then_some(error),
                 }
             }
         }
+    }
+
+    /// One line in the log for each change.
+    fn tell(&self, error: Option<&CheckError>) {
+        let error = error.map(ToString::to_string);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != error {
+            match &error {
+                Some(error) => tracing::warn!(error, "not ready: livekit does not answer"),
+                None => tracing::info!("livekit answers again"),
+            }
+            *told = error;
+        }
+    }
+}
+
+fn load(load: &Load) -> LoadHealth {
+    LoadHealth {
+        cpu_busy_ratio: if load.cores > 0.0 { load.busy / load.cores } else { 0.0 },
+        detect_busy_ratio: load.detection_busy,
+        memory_available_bytes: load.memory_available,
     }
 }
 

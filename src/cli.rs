@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config, DEFAULT_FILE, Environment};
+use crate::load;
 
 /// Live video, made safe before anyone sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[derive(Clone, Debug, PartialEq, Parser)]
 #[command(version, arg_required_else_help = false)]
 pub struct Cli {
     /// What to do; serve when left out.
@@ -25,13 +26,15 @@ pub struct Cli {
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Default, PartialEq, Subcommand)]
 pub enum Command {
     /// Run the server.
     #[default]
     Serve,
     /// Read the configuration, print it without secrets, and say what is wrong with it.
     CheckConfig,
+    /// Put load on a LiveKit server, or on Scrim and LiveKit, and measure what comes out.
+    Load(Box<load::Options>),
 }
 
 /// Why there is no configuration.
@@ -53,7 +56,7 @@ pub enum Error {
 impl Cli {
     /// What to do.
     pub fn command(&self) -> Command {
-        self.command.unwrap_or_default()
+        self.command.clone().unwrap_or_default()
     }
 
     /// The configuration from the file and `environment`.
@@ -106,6 +109,13 @@ mod tests {
             assert_eq!(cli.config.as_deref(), Some(Path::new("a.toml")), "{line}");
         }
         assert!(Cli::try_parse_from(["scrim", "--nope"]).is_err());
+    }
+
+    #[test]
+    fn a_load_needs_no_configuration() {
+        let cli = parse("scrim load --dev --streams 3 --seconds 5");
+        let Command::Load(options) = cli.command() else { panic!("{cli:?}") };
+        assert!(cli.dev && options.streams == 3);
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! | [`detect`] | models behind a queue that all streams share |
 //! | [`track`] | findings in, moving regions out; pure |
 //! | [`censor`] | what the rules cover, and how it is covered |
+//! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
 
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod config;
 pub mod detect;
 pub mod livekit;
+pub mod load;
 pub mod media;
 pub mod pipeline;
 pub mod runtime;

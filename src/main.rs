@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use scrim::app::App;
 use scrim::cli::{self, Cli, Command};
+use scrim::config::{Level, Log};
+use scrim::load;
 use scrim::runtime::Signals;
 use scrim::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(&Cli::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("scrim: {error:#}");
             ExitCode::FAILURE
@@ -19,13 +21,19 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: &Cli) -> anyhow::Result<()> {
-    let config = cli.load(&cli::environment())?;
-    if cli.command() == Command::CheckConfig {
-        print!("{}", cli::print(&config)?);
-        return Ok(());
+async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    match cli.command() {
+        Command::Serve => {
+            let config = cli.load(&cli::environment())?;
+            telemetry::init(&config.log)?;
+            let signals = Signals::install()?;
+            App::assemble(config).await?.run(signals).await?;
+        }
+        Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
+        Command::Load(options) => {
+            telemetry::init(&Log { level: Level::Error, ..Log::default() })?;
+            return Ok(load::run(&options, cli.dev, Signals::install()?).await.into());
+        }
     }
-    telemetry::init(&config.log)?;
-    let signals = Signals::install()?;
-    App::assemble(config).await?.run(signals).await
+    Ok(ExitCode::SUCCESS)
 }

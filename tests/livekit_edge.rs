@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scrim::livekit::{
-    self, CheckError, Downstream, Exit, Incoming, Link, Outgoing, UpstreamCommand, token,
+    self, CheckError, Downstream, Entrance, Exit, Incoming, Link, Outgoing, UpstreamCommand, Whom,
 };
 use scrim::media::{Source, VideoCodec};
 use support::proxy::{Line, Proxy};
@@ -325,8 +325,8 @@ async fn a_wrong_key_and_a_server_that_is_not_there_are_told_apart() {
     let mut wrong = good.clone();
     wrong.api_secret = "another-secret-another-secret-32c".into();
     assert!(matches!(livekit::check(&wrong).await, Err(CheckError::WrongKey)));
-    let options = livekit::subscribe::Options::new(wrong, "show");
-    let (mut incoming, _commands, actor) = livekit::subscribe::new(options);
+    let (mut incoming, _commands, actor) =
+        livekit::subscribe::new(Entrance::raw(wrong, "show"), Whom::Broadcasters);
     let exit = tokio::time::timeout(PATIENCE, actor.run(Default::default())).await;
     let Ok(Exit::Failed(reason)) = exit else { panic!("it gives up") };
     assert!(reason.contains("key"), "{reason}");
@@ -337,10 +337,9 @@ async fn a_wrong_key_and_a_server_that_is_not_there_are_told_apart() {
 }
 
 #[tokio::test]
-async fn being_removed_is_final_and_a_token_made_here_marks_a_broadcaster() {
+async fn being_removed_is_final() {
     let server = Server::start().await;
     let credentials = server.credentials();
-    assert!(token::broadcaster(&credentials, "show", "bob").is_ok());
     livekit::create_rooms(&credentials, "show").await.expect("rooms are made");
     let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
     broadcaster.film(VideoCodec::Vp8).await;

@@ -20,11 +20,12 @@ use scrim::media::bitstream::nals;
 use scrim::media::encode::{self, Encoder};
 use scrim::media::{Colour, Picture, Rect, Source, VideoCodec, VideoFrame};
 use scrim::pipeline::Watch;
-use scrim::session::{Manager, Origin, Registry, Settings, Start, Target};
+use scrim::session::{Limits, Load, Manager, Origin, Registry, Settings, Start, Target};
 use scrim::telemetry::Metrics;
 use scrim::track;
 use support::server::Server;
 use support::stage::{Broadcaster, Watcher};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The raw room: what our publisher for `show` publishes into.
@@ -135,10 +136,13 @@ fn scrim(server: &Server, covering: Arc<AtomicBool>) -> Manager {
         )
         .unwrap(),
         enabled: true,
+        // Whatever else runs on this machine: the stream is not refused.
+        limits: Limits { max_cpu: 0.0, max_streams: 0, stream_cpu: 0.1, looks: 5.0 },
     };
     let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
     let events = tokio::sync::broadcast::channel(16).0;
-    let (manager, registry) = Registry::new(settings, service, metrics, events);
+    let (manager, registry) =
+        Registry::new(settings, service, metrics, events, watch::channel(Load::default()).1);
     tokio::spawn(registry.run(CancellationToken::new()));
     manager
 }

@@ -59,6 +59,9 @@ pub(super) struct Deliveries {
     early: VecDeque<(String, String)>,
     /// Raw room → video track sid → sid of the participant.
     videos: HashMap<String, HashMap<String, String>>,
+    /// Raw rooms whose stream did not fit, with the broadcaster's identity: tried again with the
+    /// room's next event. They are among `videos`, which bounds them.
+    owed: HashMap<String, String>,
 }
 
 impl Deliveries {
@@ -88,6 +91,13 @@ impl Deliveries {
         self.seen.remove(id);
     }
 
+    /// A stream did not fit: the room's next event tries again, as long as it has video.
+    pub(super) fn owe(&mut self, room: String, identity: String) {
+        if self.videos.contains_key(&room) {
+            self.owed.insert(room, identity);
+        }
+    }
+
     fn processed_room(&mut self, event: &WebhookEvent, room: &str) -> Effect {
         let Some(participant) = &event.participant else { return Effect::Nothing };
         let joined = match event.event.as_str() {
@@ -110,6 +120,16 @@ impl Deliveries {
     }
 
     fn raw_room(&mut self, event: &WebhookEvent, room: &str, autostart: bool) -> Effect {
+        let effect = self.raw_event(event, room, autostart);
+        match self.owed.remove(room) {
+            Some(identity) if effect == Effect::Nothing && self.videos.contains_key(room) => {
+                Effect::Start { room: room.to_owned(), identity }
+            }
+            _ => effect,
+        }
+    }
+
+    fn raw_event(&mut self, event: &WebhookEvent, room: &str, autostart: bool) -> Effect {
         let end = || Effect::End { room: room.to_owned() };
         let Some(participant) = &event.participant else {
             if event.event == "room_finished" {
@@ -326,6 +346,22 @@ mod tests {
         let left = |id, sid| about(event(id, "participant_left", "stage"), sid, "broadcaster-1");
         assert_eq!(take(&mut all, &left("3", "PA_1")), Effect::Nothing, "came back as PA_2");
         assert_eq!(take(&mut all, &left("4", "PA_2")), end());
+    }
+
+    #[test]
+    fn a_stream_that_did_not_fit_is_tried_with_the_rooms_next_event_while_it_has_video() {
+        let mut all = Deliveries::default();
+        take(&mut all, &published("1", "PA_1", "TR_1"));
+        all.owe("stage".into(), "broadcaster-1".into());
+        let guest = |id| about(event(id, "participant_joined", "stage"), "PA_9", "guest");
+        assert_eq!(take(&mut all, &guest("2")), start());
+        assert_eq!(take(&mut all, &guest("3")), Effect::Nothing, "it was tried");
+        all.owe("stage".into(), "broadcaster-1".into());
+        let left = about(event("4", "participant_left", "stage"), "PA_1", "broadcaster-1");
+        assert_eq!(take(&mut all, &left), end());
+        assert_eq!(take(&mut all, &guest("5")), Effect::Nothing, "its video is gone");
+        all.owe("stage".into(), "broadcaster-1".into());
+        assert!(all.owed.is_empty());
     }
 
     #[test]

@@ -132,6 +132,12 @@ impl From<StartError> for Problem {
                 let detail = "LiveKit cannot be reached or refused the room; see /health";
                 Self::new(StatusCode::BAD_GATEWAY, "livekit-unavailable", detail)
             }
+            StartError::Overloaded(refusal) => {
+                // As long as the figures reach back: sooner they have not changed.
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", refusal.to_string())
+                    .with("reason", json!(refusal.label().as_str()))
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             StartError::Closed => Self::unavailable("the server is shutting down"),
         }
     }

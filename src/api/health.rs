@@ -70,6 +70,19 @@ pub struct DetectorHealth {
     pub error: Option<String>,
 }
 
+/// How busy this machine is, over the last seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadHealth {
+    /// Share of the processors that is busy with anything, 0 to 1.
+    pub cpu_busy_ratio: f64,
+    /// Share of the time that the busiest model's threads spend in runs, 0 to 1.
+    pub detect_busy_ratio: f64,
+    /// Bytes that can still be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_available_bytes: Option<u64>,
+}
+
 /// What a [`HealthSource`] says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dependencies {
@@ -79,6 +92,8 @@ pub struct Dependencies {
     pub detectors: Vec<DetectorHealth>,
     /// Streams that run.
     pub streams: usize,
+    /// The machine.
+    pub load: LoadHealth,
     /// Whether the models have run once on every shape they will see.
     pub warmed_up: bool,
 }
@@ -91,6 +106,7 @@ impl Dependencies {
             livekit: LivekitHealth { state, latency_ms, error: Some(error.to_owned()) },
             detectors: Vec::new(),
             streams: 0,
+            load: LoadHealth::default(),
             warmed_up: false,
         }
     }
@@ -120,6 +136,7 @@ pub(super) struct Report {
     livekit: LivekitHealth,
     detectors: Vec<DetectorHealth>,
     streams: Streams,
+    load: LoadHealth,
     process: Figures,
 }
 
@@ -165,6 +182,7 @@ pub(super) async fn health(Extract(state): Extract<State>) -> (StatusCode, Json<
         livekit: known.livekit,
         detectors: known.detectors,
         streams: Streams { active: known.streams },
+        load: known.load,
         process: Figures {
             resident_bytes: process.resident_bytes,
             threads: process.threads,

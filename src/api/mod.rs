@@ -35,10 +35,11 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 pub use events::{Feed, FeedActor};
-pub use health::{Condition, Dependencies, DetectorHealth, HealthSource, LivekitHealth};
+pub use health::{
+    Condition, Dependencies, DetectorHealth, HealthSource, LivekitHealth, LoadHealth,
+};
 pub use names::{PROCESSED_SUFFIX, processed};
 pub use server::serve;
-pub use tokens::{Grant, Participant, TOKEN_TTL, TokenIssuer};
 
 use crate::config::Config;
 use crate::media::clock;
@@ -58,8 +59,6 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// How the dependencies are.
     pub health: Arc<dyn HealthSource>,
-    /// Who signs tokens; `config.livekit` can.
-    pub tokens: Arc<dyn TokenIssuer>,
     /// What `/events` shows.
     pub feed: Feed,
     /// Ends event streams, and readiness.
@@ -119,10 +118,6 @@ impl State {
 
     fn health(&self) -> &dyn HealthSource {
         &*self.0.parts.health
-    }
-
-    fn tokens(&self) -> &dyn TokenIssuer {
-        &*self.0.parts.tokens
     }
 
     fn feed(&self) -> &Feed {

@@ -13,8 +13,9 @@ use super::access::Operator;
 use super::error::Problem;
 use super::extract::{Body, Query, StreamId};
 use super::names::{check_participant, check_room};
-use super::tokens::{Grant, NO_STORE, Participant, sign};
+use super::tokens::{NO_STORE, sign};
 use crate::censor::{Document, Mode};
+use crate::livekit::token::{Grant, Role};
 use crate::session::{self, Summary, Target};
 
 /// The broadcaster's name when none is given.
@@ -62,13 +63,7 @@ pub(super) async fn start(
         return Err(Problem::invalid(&errors));
     }
     // Signed first: a key that cannot sign must not leave a stream behind.
-    let grant = Grant {
-        room: &ask.room_name,
-        identity: name,
-        name,
-        participant: Participant::Broadcaster,
-        metadata: None,
-    };
+    let grant = Grant::new(Role::Broadcaster, &ask.room_name, name);
     let token = sign(&state, &grant)?;
     ask.rules.mode = ask.mode.or(ask.rules.mode);
     let start = session::Start {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::config::{Audience, Config, DEV_API_KEY, DEV_API_SECRET, Environment};
-use crate::session::{self, Command, Event, StartError, Statistics, Summary, Target};
+use crate::session::{self, Command, Event, Refusal, StartError, Statistics, Summary, Target};
 
 const JWT_SECRET: &str = "a-secret-of-the-operators-own-0123456789";
 
@@ -54,6 +54,7 @@ impl HealthSource for Health {
                 livekit: LivekitHealth { state, latency_ms: Some(1.0), error },
                 detectors: Vec::new(),
                 streams: 0,
+                load: LoadHealth::default(),
                 warmed_up: true,
             }
         })
@@ -83,6 +84,7 @@ fn obey(command: Command, streams: &mut Vec<Summary>) -> String {
                 "busy" => Err(StartError::AlreadyLive { room: start.room, stream: Uuid::nil() }),
                 "down" => Err(StartError::Livekit("dial 10.0.0.7: refused".into())),
                 "closed" => Err(StartError::Closed),
+                "full" => Err(StartError::Overloaded(Refusal::Streams { max: 12 })),
                 "ruled" => Err(StartError::Rules(vec!["padding: must be from 0 to 1".into()])),
                 room => {
                     streams.push(summary(room, session::State::Waiting));
@@ -157,7 +159,6 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let metrics = Metrics::new(&mut registry);
     let well = Arc::new(AtomicBool::new(true));
     let parts = Parts {
-        tokens: Arc::new(config.livekit.clone()),
         config: Arc::new(config),
         manager: Manager::new(commands, events.clone()),
         metrics,
@@ -546,6 +547,34 @@ async fn a_webhook_that_could_not_be_served_may_come_again() {
         assert_problem(&bench.webhook(&event, &event).await, 502, "livekit-unavailable");
     }
     assert_eq!(bench.said().len(), 2);
+}
+
+#[tokio::test]
+async fn a_webhook_whose_stream_does_not_fit_is_taken_and_tried_again_later() {
+    let mut bench = bench(dev());
+    let event = published("EV_1", "full");
+    for _ in 0..2 {
+        assert_eq!(bench.webhook(&event, &event).await.status, StatusCode::OK);
+    }
+    assert_eq!(bench.said().len(), 1, "the same event again is a duplicate");
+    let later = json!({
+        "id": "EV_2",
+        "event": "participant_joined",
+        "room": { "sid": "RM_full", "name": "full" },
+        "participant": { "sid": "PA_2", "identity": "guest" },
+    });
+    assert_eq!(bench.webhook(&later, &later).await.status, StatusCode::OK);
+    assert_eq!(bench.said(), ["start full None"]);
+}
+
+#[tokio::test]
+async fn a_start_that_does_not_fit_says_why_and_when_to_come_back() {
+    let bench = bench(dev());
+    let reply = bench.post("/stream/start", &json!({ "roomName": "full" })).await;
+    assert_problem(&reply, 503, "overloaded");
+    assert_eq!(reply.headers["retry-after"], "5");
+    assert_eq!(reply.body["reason"], "streams");
+    assert!(reply.body["detail"].as_str().unwrap().starts_with("12 streams run"));
 }
 
 #[tokio::test]

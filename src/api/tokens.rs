@@ -1,11 +1,8 @@
-//! `POST /token`, and the tokens themselves.
-
-use std::time::Duration;
+//! `POST /token`.
 
 use axum::extract::State as Extract;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use livekit_api::access_token::{AccessToken, AccessTokenError, VideoGrants};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,73 +11,21 @@ use super::access::{Anyone, Role};
 use super::error::Problem;
 use super::extract::Body;
 use super::names::{check_participant, check_room, processed, raw_of};
-use crate::config::{Audience, Livekit};
-
-/// How long a token lets its holder join.
-pub const TOKEN_TTL: Duration = Duration::from_secs(6 * 3_600);
+use crate::config::Audience;
+use crate::livekit::Credentials;
+use crate::livekit::token::{self, Grant};
 
 /// Largest metadata of a participant, in bytes of JSON.
 const METADATA_MAX: usize = 2_048;
 
-/// What a participant may do.
+/// What a token may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Participant {
+pub(super) enum Participant {
     /// Publishes into a raw room and sees nobody.
     Broadcaster,
     /// Watches a processed room and publishes nothing.
     Viewer,
-}
-
-/// What a token is for.
-#[derive(Clone, Debug)]
-pub struct Grant<'a> {
-    /// The room it opens: raw for a broadcaster, processed for a viewer.
-    pub room: &'a str,
-    /// Who is let in; a second one with the same identity takes the first one's place.
-    pub identity: &'a str,
-    /// The name that others see.
-    pub name: &'a str,
-    /// What is allowed there.
-    pub participant: Participant,
-    /// Passed on as it is.
-    pub metadata: Option<&'a str>,
-}
-
-/// Signs tokens for LiveKit.
-pub trait TokenIssuer: Send + Sync {
-    /// A token for one participant of one room, good for [`TOKEN_TTL`].
-    ///
-    /// # Errors
-    ///
-    /// When the key cannot sign.
-    fn issue(&self, grant: &Grant<'_>) -> Result<String, AccessTokenError>;
-}
-
-impl TokenIssuer for Livekit {
-    fn issue(&self, grant: &Grant<'_>) -> Result<String, AccessTokenError> {
-        let broadcaster = grant.participant == Participant::Broadcaster;
-        let grants = VideoGrants {
-            room_join: true,
-            room: grant.room.to_owned(),
-            can_publish: Some(broadcaster),
-            can_subscribe: Some(!broadcaster),
-            can_publish_data: Some(false),
-            ..VideoGrants::default()
-        };
-        let mut token = AccessToken::with_api_key(&self.api_key, self.api_secret.expose())
-            .with_ttl(TOKEN_TTL)
-            .with_identity(grant.identity)
-            .with_name(grant.name)
-            .with_grants(grants);
-        if broadcaster {
-            token = token.with_attributes([("role", "broadcaster")]);
-        }
-        if let Some(metadata) = grant.metadata {
-            token = token.with_metadata(metadata);
-        }
-        token.to_jwt()
-    }
 }
 
 #[derive(Deserialize)]
@@ -122,13 +67,12 @@ pub(super) async fn token(
     } else {
         ask.participant_name.clone()
     };
-    let grant = Grant {
-        room: &room,
-        identity: &identity,
-        name: &ask.participant_name,
-        participant: ask.role,
-        metadata: metadata.as_deref(),
+    let may = match ask.role {
+        Participant::Broadcaster => token::Role::Broadcaster,
+        Participant::Viewer => token::Role::Viewer,
     };
+    let mut grant = Grant::new(may, &room, identity);
+    (grant.name, grant.metadata) = (ask.participant_name, metadata);
     let token = sign(&state, &grant)?;
     let ws_url = state.config().livekit.client_url();
     let answer = axum::Json(Answer { token, ws_url, room_name: room });
@@ -139,8 +83,8 @@ pub(super) async fn token(
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Signs, or says 500 and why only in the log.
-pub(super) fn sign(state: &State, grant: &Grant<'_>) -> Result<String, Problem> {
-    state.tokens().issue(grant).map_err(|error| {
+pub(super) fn sign(state: &State, grant: &Grant) -> Result<String, Problem> {
+    grant.sign(&Credentials::from(&state.config().livekit)).map_err(|error| {
         tracing::error!(%error, "cannot sign a token for livekit");
         Problem::internal()
     })

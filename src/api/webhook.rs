@@ -70,10 +70,16 @@ async fn apply(state: &State, id: &str, effect: Effect) -> Result<StatusCode, Pr
             state.manager().end(Target::Room(room)).await;
         }
         Effect::Start { room, identity } => {
-            let (participant, rules) = (Some(identity), Document::default());
-            let start = Start { room, participant, rules, origin: Origin::Webhook };
+            let (participant, rules) = (Some(identity.clone()), Document::default());
+            let start = Start { room: room.clone(), participant, rules, origin: Origin::Webhook };
             match state.manager().start(start).await {
                 Ok(_) | Err(StartError::AlreadyLive { .. }) => {}
+                // Delivered again at once it would be refused again, and the room's other events
+                // wait behind it.
+                Err(StartError::Overloaded(_)) => {
+                    let deliveries = state.deliveries().lock();
+                    deliveries.unwrap_or_else(PoisonError::into_inner).owe(room, identity);
+                }
                 Err(error) => {
                     // LiveKit delivers again: that must not look like a duplicate.
                     let deliveries = state.deliveries().lock();

@@ -11,8 +11,8 @@ mod rules;
 
 pub use effect::{apply, cover};
 pub use rules::{
-    AUTO_DELAY, Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, DELAY_MS, Delay,
-    Document, Mode, OnFailure, Policy,
+    Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, DELAY_MS, Delay, Document, Mode,
+    OnFailure, Policy,
 };
 
 use crate::media::Rect;

@@ -10,12 +10,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The delay of verified mode when the rules say `auto`.
-///
-/// Long enough for one analysis on a busy two-core machine (13 ms of work, up to 100 ms of
-/// waiting) and for a few frames of look-ahead.
-pub const AUTO_DELAY: Duration = Duration::from_millis(200);
-
 /// The shortest and longest delay an operator may ask for, in milliseconds.
 pub const DELAY_MS: std::ops::RangeInclusive<u32> = 60..=5_000;
 
@@ -116,10 +110,9 @@ pub struct Policy {
     pub classes: BTreeMap<String, (f32, Action)>,
     /// Verified or instant.
     pub mode: Mode,
-    /// From a frame's capture clock to its release.
-    pub delay: Duration,
-    /// Whether the server chose the delay.
-    pub delay_is_auto: bool,
+    /// How long verified mode holds frames; `None` leaves it to the server: as short as verdicts
+    /// allow.
+    pub delay: Option<Duration>,
     /// Share of a region's size by which it grows on each side.
     pub padding: f32,
     /// What is shown when there is no verdict.
@@ -180,9 +173,6 @@ impl Document {
                 DELAY_MS.end()
             ));
         }
-        if self.mode == Some(Mode::Instant) {
-            problems.push("mode: instant is not available yet; allowed: verified".into());
-        }
         problems
     }
 
@@ -203,14 +193,13 @@ impl Document {
                 .collect(),
         };
         let delay = match self.delay_ms {
-            Some(Delay::Millis(ms)) => Duration::from_millis(ms.into()),
-            Some(Delay::Auto(_)) | None => AUTO_DELAY,
+            Some(Delay::Millis(ms)) => Some(Duration::from_millis(ms.into())),
+            Some(Delay::Auto(_)) | None => None,
         };
         Policy {
             classes,
             mode: self.mode.unwrap_or(Mode::Verified),
             delay,
-            delay_is_auto: !matches!(self.delay_ms, Some(Delay::Millis(_))),
             padding: self.padding.unwrap_or(0.15),
             on_failure: self.on_failure.unwrap_or(OnFailure::Cover),
         }
@@ -230,8 +219,8 @@ mod tests {
         let room: Document = serde_json::from_str(r#"{"delayMs": "auto"}"#).unwrap();
         let policy = room.over(&global).resolve();
         assert_eq!(policy.classes["FACE_FEMALE"], (0.3, Action::Blur));
-        assert!(policy.delay_is_auto);
-        assert_eq!(policy.delay, AUTO_DELAY);
+        assert_eq!(policy.delay, None);
+        assert_eq!(global.resolve().delay, Some(Duration::from_millis(300)));
         assert!((policy.padding - 0.2).abs() < f32::EPSILON);
     }
 
@@ -248,11 +237,11 @@ mod tests {
     #[test]
     fn every_problem_is_named_at_once() {
         let rules: Document = serde_json::from_str(
-            r#"{"classes": {"NOSE": {"threshold": 7}}, "padding": -1, "delayMs": 1, "mode": "instant"}"#,
+            r#"{"classes": {"NOSE": {"threshold": 7}}, "padding": -1, "delayMs": 1}"#,
         )
         .unwrap();
         let problems = rules.check(&["FACE_FEMALE"]);
-        assert_eq!(problems.len(), 5, "{problems:?}");
+        assert_eq!(problems.len(), 4, "{problems:?}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Config, DEV_API_SECRET};
 const SECRET_MIN: usize = 32;
 
 /// Execution providers that exist.
-const PROVIDERS: [&str; 3] = ["tensorrt", "cuda", "cpu"];
+const PROVIDERS: [&str; 4] = ["tensorrt", "cuda", "openvino", "cpu"];
 
 /// Everything that makes no sense, in the order of the file.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
@@ -19,6 +19,8 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
         found.secret("access.jwt_secret", config.access.jwt_secret.expose());
     }
     found.range("limits.window_s", config.limits.window_s, 1, 86_400);
+    found.range("limits.max_cpu", config.limits.max_cpu, 0.0, 1.0);
+    found.range("limits.stream_cpu", config.limits.stream_cpu, 0.0, 64.0);
     detect(config, &mut found);
     found.range("pipeline.processing_fps", config.pipeline.processing_fps, 0.5, 60.0);
     let decay = config.pipeline.confidence_decay_rate;
@@ -77,11 +79,15 @@ fn livekit(config: &Config, found: &mut Found) {
 fn detect(config: &Config, found: &mut Found) {
     let detect = &config.detect;
     if detect.providers.is_empty() {
-        found.add("detect.providers", "[]", "must name at least one of tensorrt, cuda, cpu");
+        found.add(
+            "detect.providers",
+            "[]",
+            "must name at least one of tensorrt, cuda, openvino, cpu",
+        );
     }
     for provider in &detect.providers {
         if !PROVIDERS.contains(&provider.as_str()) {
-            found.add("detect.providers", provider, "must be one of tensorrt, cuda, cpu");
+            found.add("detect.providers", provider, "must be one of tensorrt, cuda, openvino, cpu");
         }
     }
     found.range("detect.workers", detect.workers, 0, 64);

@@ -132,7 +132,7 @@ impl Default for Access {
     }
 }
 
-/// `[limits]`: how often a client may call.
+/// `[limits]`: how often a client may call, and how much may run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -142,13 +142,28 @@ pub struct Limits {
     pub requests: u32,
     /// The same for `/token` and `/stream/start`; 0: no limit.
     pub strict_requests: u32,
-    /// Whether the limits hold in development mode too.
+    /// Whether the limits of requests hold in development mode too.
     pub in_dev: bool,
+    /// Share of the processors that streams may need; past it further ones are refused. 0: no
+    /// limit.
+    pub max_cpu: f64,
+    /// Streams at once; 0: no limit.
+    pub max_streams: usize,
+    /// Processor cores that a stream is taken to need before one was measured.
+    pub stream_cpu: f64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { window_s: 900, requests: 100, strict_requests: 20, in_dev: false }
+        Self {
+            window_s: 900,
+            requests: 100,
+            strict_requests: 20,
+            in_dev: false,
+            max_cpu: 0.95,
+            max_streams: 0,
+            stream_cpu: 0.1,
+        }
     }
 }
 
@@ -162,7 +177,7 @@ pub struct Detect {
     pub models_dir: PathBuf,
     /// The list of models, with their hashes and classes.
     pub manifest: PathBuf,
-    /// Execution providers, tried in order: `tensorrt`, `cuda`, `cpu`.
+    /// Execution providers, tried in order: `tensorrt`, `cuda`, `openvino`, `cpu`.
     pub providers: Vec<String>,
     /// Sessions at once; 0: one for each core.
     pub workers: usize,

@@ -21,6 +21,17 @@ enum State {
     Probing,
 }
 
+/// Where a breaker stands, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Everything passes.
+    Closed,
+    /// The next request is the probe, or the probe is under way.
+    HalfOpen,
+    /// Nothing passes.
+    Open,
+}
+
 /// Whether a request may go in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admit {
@@ -86,6 +97,15 @@ impl Breaker {
         !matches!(self.state, State::Closed { .. })
     }
 
+    /// Where it stands at `now`.
+    pub(crate) fn position(&self, now: Instant) -> Position {
+        match self.state {
+            State::Closed { .. } => Position::Closed,
+            State::Open { until } if now < until => Position::Open,
+            State::Open { .. } | State::Probing => Position::HalfOpen,
+        }
+    }
+
     /// Failures since the last success while closed.
     pub(crate) fn failures(&self) -> u32 {
         match self.state {
@@ -130,13 +150,18 @@ mod tests {
     fn one_probe_after_the_wait_decides() {
         let now = clock::now();
         let mut breaker = opened(now);
+        assert_eq!(breaker.position(now), Position::Open);
         assert_eq!(breaker.admit(now + RETRY - Duration::from_nanos(1)), Admit::No);
+        assert_eq!(breaker.position(now + RETRY), Position::HalfOpen, "the next is the probe");
         assert_eq!(breaker.admit(now + RETRY), Admit::Probe);
+        assert_eq!(breaker.position(now + RETRY), Position::HalfOpen, "the probe runs");
         assert_eq!(breaker.admit(now + RETRY), Admit::No, "only one");
         assert!(breaker.failure(now + RETRY), "it opens again");
+        assert_eq!(breaker.position(now + RETRY), Position::Open);
         assert_eq!(breaker.admit(now + RETRY + RETRY / 2), Admit::No);
         assert_eq!(breaker.admit(now + RETRY + RETRY), Admit::Probe);
         breaker.success();
+        assert_eq!(breaker.position(now + RETRY + RETRY), Position::Closed);
         assert_eq!(breaker.admit(now + RETRY + RETRY), Admit::Yes);
         assert!(!breaker.failure(now), "counting starts at nought");
     }

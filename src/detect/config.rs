@@ -8,11 +8,12 @@ use super::pre::Shape;
 /// How models are run. Every field has a default; the paths are relative to the working directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The ONNX Runtime library, 1.23 or newer; loaded once a process.
+    /// The ONNX Runtime library, 1.24 or newer; loaded once a process.
     pub onnxruntime: PathBuf,
     /// Where the files of the manifest lie.
     pub models_dir: PathBuf,
-    /// Execution providers in the order they are tried: `tensorrt`, `cuda`, `cpu`.
+    /// Execution providers in the order they are tried: `tensorrt`, `cuda`,
+    /// `openvino`, `cpu`.
     pub providers: Vec<String>,
     /// Threads with a session of their own, a model. 0: one per core on a CPU, two on a GPU.
     pub workers: usize,

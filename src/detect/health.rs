@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Failure;
+use super::breaker::Position;
 
 /// Runs whose times are kept for the percentiles.
 const KEPT_RUNS: usize = 256;
@@ -46,6 +47,8 @@ pub struct DetectorStatus {
     pub name: String,
     /// Whether it answers.
     pub health: Health,
+    /// Where its breaker stands.
+    pub breaker: Position,
     /// The execution provider in use.
     pub provider: String,
     /// Why a provider that is preferred to it is not in use.
@@ -62,6 +65,8 @@ pub struct DetectorStatus {
     pub run_p50: Duration,
     /// 95th percentile of the same.
     pub run_p95: Duration,
+    /// Time that workers spent in runs since the start, those under way included.
+    pub busy: Duration,
     /// What happened so far.
     pub counts: Counts,
 }
@@ -73,6 +78,8 @@ pub struct Counts {
     pub runs: u64,
     /// Pictures in those runs; over `runs`, the mean batch size.
     pub pictures: u64,
+    /// Those of them without which frames are covered ([`super::Need::Required`]).
+    pub required: u64,
     /// Requests answered with findings (or with none).
     pub answered: u64,
     /// Requests answered `Failed` or `TimedOut`.
@@ -85,6 +92,9 @@ pub struct Counts {
     pub shed: u64,
     /// Requests answered `BreakerOpen`.
     pub refused: u64,
+    /// Required requests that were shed, or late although they were asked for in time: detection
+    /// has too little time.
+    pub starved: u64,
 }
 
 /// Keeps the figures of one detector.
@@ -92,19 +102,28 @@ pub(super) struct Tally {
     pub name: String,
     pub counts: Counts,
     pub last_error: Option<String>,
+    /// Time in runs that came back or were given up.
+    pub busy: Duration,
     runs: VecDeque<Duration>,
 }
 
 impl Tally {
     pub(super) fn new(name: &str) -> Self {
-        let runs = VecDeque::with_capacity(KEPT_RUNS);
-        Self { name: name.to_owned(), counts: Counts::default(), last_error: None, runs }
+        Self {
+            name: name.to_owned(),
+            counts: Counts::default(),
+            last_error: None,
+            busy: Duration::ZERO,
+            runs: VecDeque::with_capacity(KEPT_RUNS),
+        }
     }
 
-    /// A run of `pictures` came back.
-    pub(super) fn ran(&mut self, time: Duration, pictures: usize) {
+    /// A run of `pictures` came back, `required` of which were.
+    pub(super) fn ran(&mut self, time: Duration, pictures: usize, required: usize) {
         self.counts.runs += 1;
         self.counts.pictures += pictures as u64;
+        self.counts.required += required as u64;
+        self.busy += time;
         if self.runs.len() == KEPT_RUNS {
             self.runs.pop_front();
         }

@@ -12,6 +12,7 @@
 //! then the last of the stream that waits with most. What is late, shed, failed, stuck or
 //! refused is answered as a [`Failure`]; nothing is answered as clean that was not looked at.
 
+mod answers;
 mod batcher;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
@@ -25,6 +26,7 @@ pub mod hooks;
 pub mod manifest;
 mod model;
 mod onnx;
+mod openvino;
 mod pool;
 mod post;
 mod pre;
@@ -40,6 +42,8 @@ use std::time::{Duration, Instant};
 
 use crate::media::{Picture, Rect};
 
+pub use answers::AnswerTime;
+pub use breaker::Position;
 pub use config::Config;
 pub use health::{Counts, DetectorStatus, Event, Health};
 pub use manifest::Manifest;

@@ -25,18 +25,20 @@ use crate::media::Picture;
 pub(crate) enum Provider {
     TensorRt,
     Cuda,
+    OpenVino,
     Cpu,
 }
 
 impl Provider {
     /// The names an operator may use.
-    pub(crate) const NAMES: &str = "tensorrt, cuda, cpu";
+    pub(crate) const NAMES: &str = "tensorrt, cuda, openvino, cpu";
 
     /// By name, or `None` when there is no such provider.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         match name {
             "tensorrt" => Some(Self::TensorRt),
             "cuda" => Some(Self::Cuda),
+            "openvino" => Some(Self::OpenVino),
             "cpu" => Some(Self::Cpu),
             _ => None,
         }
@@ -46,8 +48,14 @@ impl Provider {
         match self {
             Self::TensorRt => "tensorrt",
             Self::Cuda => "cuda",
+            Self::OpenVino => "openvino",
             Self::Cpu => "cpu",
         }
+    }
+
+    /// Whether batches pay.
+    fn is_gpu(self) -> bool {
+        matches!(self, Self::TensorRt | Self::Cuda)
     }
 }
 
@@ -97,7 +105,7 @@ impl Onnx {
 
     fn open_on(&self, provider: Provider) -> Result<Opened, Error> {
         let session = self.session(self.dispatch(provider)?).map_err(Error::new)?;
-        let batches = provider != Provider::Cpu;
+        let batches = provider.is_gpu();
         let classes = self.classes(&session)?;
         let mut detector = Yolo {
             session,
@@ -131,20 +139,18 @@ impl Onnx {
         builder.commit_from_memory(&self.weights)
     }
 
-    #[cfg(feature = "cuda")]
-    fn dispatch(&self, provider: Provider) -> Result<Option<ExecutionProviderDispatch>, Error> {
-        Ok(match provider {
-            Provider::Cpu => None,
-            Provider::Cuda => Some(super::gpu::cuda()),
-            Provider::TensorRt => Some(super::gpu::tensorrt(&self.config, &self.entry.input)),
-        })
-    }
-
-    #[cfg(not(feature = "cuda"))]
     fn dispatch(&self, provider: Provider) -> Result<Option<ExecutionProviderDispatch>, Error> {
         match provider {
             Provider::Cpu => Ok(None),
-            _ => Err(Error::new("this binary was built without the feature cuda")),
+            Provider::OpenVino => super::openvino::provider(&self.config).map(Some),
+            #[cfg(feature = "cuda")]
+            Provider::Cuda => Ok(Some(super::gpu::cuda())),
+            #[cfg(feature = "cuda")]
+            Provider::TensorRt => Ok(Some(super::gpu::tensorrt(&self.config, &self.entry.input))),
+            #[cfg(not(feature = "cuda"))]
+            Provider::Cuda | Provider::TensorRt => {
+                Err(Error::new("this binary was built without the feature cuda"))
+            }
         }
     }
 

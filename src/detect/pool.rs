@@ -8,14 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batcher::{Batcher, Limits, Step, Ticket};
-use super::breaker::{Admit, Breaker};
+use super::breaker::{Admit, Breaker, Position};
 use super::health::{Event, Health, Tally};
 use super::reply::{Delivery, Job};
-use super::{Answer, Config, Failure, Finding};
+use super::{Answer, Config, Failure, Finding, Need};
 use crate::media::Picture;
 
 /// How long a failed request waits before its second and last try.
 pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(20);
+
+/// A required request that was late after it had waited this long tells of too little time for
+/// detection; one that was asked for later than this before its deadline may be late by itself.
+const STARVED_AFTER: Duration = Duration::from_millis(50);
 
 /// Stuck runs a model may leave behind; with more, it goes on with fewer workers.
 pub(super) const MAX_ABANDONED: usize = 4;
@@ -107,6 +111,18 @@ impl State {
         (self.batcher.len(), self.workers.len(), self.health)
     }
 
+    /// Where the breaker stands.
+    pub(super) fn breaker(&self, now: Instant) -> Position {
+        self.breaker.position(now)
+    }
+
+    /// Time that workers have spent in runs so far, those under way included.
+    pub(super) fn busy(&self, now: Instant) -> Duration {
+        let under_way = self.workers.values().flatten();
+        let so_far = under_way.map(|busy| now.saturating_duration_since(busy.started));
+        self.tally.busy + so_far.sum::<Duration>()
+    }
+
     /// Whether there are answers to deliver or changes to report.
     pub(super) fn has_news(&self) -> bool {
         !self.out.is_empty() || !self.events.is_empty()
@@ -182,7 +198,8 @@ impl State {
         let Some(slot) = self.workers.get_mut(&worker) else { return self.come_back(worker) };
         let Some(Busy { started, batch }) = slot.take() else { return Fate::Stays };
         let ran = now.saturating_duration_since(started);
-        self.tally.ran(ran, batch.len());
+        let required = batch.iter().filter(|(ticket, _)| ticket.need == Need::Required).count();
+        self.tally.ran(ran, batch.len(), required);
         let result = result.and_then(|found| {
             let (got, want) = (found.len(), batch.len());
             if got == want { Ok(found) } else { Err(format!("{got} answers to {want} pictures")) }
@@ -253,6 +270,7 @@ impl State {
                 fresh.push(id);
             }
             self.abandoned += 1;
+            self.tally.busy += now.saturating_duration_since(busy.started);
             self.tally.last_error = Some(Failure::TimedOut.to_string());
             self.failed_run(now);
             for entry in busy.batch {
@@ -301,6 +319,11 @@ impl State {
             self.breaker.probe_lost(now);
         }
         self.tally.refused(&failure);
+        let waited = now.saturating_duration_since(entry.0.queued);
+        let late = failure == Failure::Late && waited >= STARVED_AFTER;
+        if entry.0.need == Need::Required && (late || failure == Failure::Shed) {
+            self.tally.counts.starved += 1;
+        }
         self.answer(entry, Err(failure), now, Duration::ZERO);
     }
 
@@ -458,6 +481,31 @@ mod tests {
         bench.state.finish(0, Ok(vec![Vec::new()]), bench.at(60_110));
         assert_eq!(bench.state.figures().2, Health::Up);
         assert_eq!(bench.answers(), [(22, Ok(Vec::new()))]);
+    }
+
+    #[test]
+    fn the_time_in_runs_is_counted_while_they_run_and_after() {
+        let mut bench = Bench::new(2);
+        bench.submit(1, 0, 10_000);
+        bench.submit(2, 0, 10_000);
+        assert!(bench.runs(0, 100) && bench.runs(1, 100));
+        assert_eq!(bench.state.busy(bench.at(150)), Duration::from_millis(100));
+        bench.state.finish(0, Ok(vec![Vec::new()]), bench.at(160));
+        assert_eq!(bench.state.busy(bench.at(200)), Duration::from_millis(160));
+        bench.state.give_up_stuck(bench.at(2_100), || 9);
+        assert_eq!(bench.state.busy(bench.at(9_000)), Duration::from_millis(2_060));
+        assert_eq!((bench.state.tally.counts.required, bench.state.tally.counts.pictures), (1, 1));
+    }
+
+    #[test]
+    fn only_what_had_its_time_and_was_needed_counts_as_starved() {
+        let mut bench = Bench::new(0);
+        bench.submit(1, 0, 49);
+        bench.submit(2, 0, 200);
+        bench.state.expire(bench.at(49));
+        assert_eq!(bench.state.tally.counts.starved, 0, "asked for too late");
+        bench.state.expire(bench.at(200));
+        assert_eq!(bench.state.tally.counts.starved, 1);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::{JoinHandle, available_parallelism};
 use std::time::Instant;
 
+use super::answers::{AnswerTime, Answers};
 use super::batcher::Ticket;
 use super::health::{DetectorStatus, Event};
 use super::manifest::{self, Entry};
@@ -25,6 +26,7 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     pools: Vec<Arc<Pool>>,
+    answers: Arc<Mutex<Answers>>,
     watches: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -110,7 +112,8 @@ impl Service {
         let (on_event, numbers): (OnEvent, _) = (Arc::new(on_event), Arc::new(AtomicU64::new(0)));
         let pool = |model| Arc::new(Pool::new(model, config, numbers.clone(), on_event.clone()));
         let pools = models.into_iter().map(pool).collect();
-        let service = Self(Arc::new(Inner { pools, watches: Mutex::default() }));
+        let answers = Arc::new(Mutex::new(Answers::new(clock::now())));
+        let service = Self(Arc::new(Inner { pools, answers, watches: Mutex::default() }));
         for pool in &service.0.pools {
             open_workers(pool, config)?;
             let watch = pool.start_watch().map_err(StartError::Thread)?;
@@ -124,6 +127,11 @@ impl Service {
     pub fn submit(&self, request: Request) {
         let Request { stream, picture, deadline, need, reply } = request;
         let now = clock::now();
+        let answers = self.0.answers.clone();
+        let reply = Box::new(move |answer| {
+            lock(&answers).add(need, &answer, clock::now());
+            reply(answer);
+        });
         for (pool, reply) in self.0.pools.iter().zip(join(self.0.pools.len(), reply)) {
             let bucket = pool.model.bucket(&picture);
             let ticket = Ticket { stream, deadline, need, bucket, queued: now, ready: now };
@@ -131,6 +139,12 @@ impl Service {
             let picture = picture.clone();
             pool.submit(ticket, Job { picture, reply, probe: false, retried: false });
         }
+    }
+
+    /// How long answers took in the last half minute, those of all streams together. Cheap enough
+    /// to be asked at every frame.
+    pub fn answer_time(&self) -> AnswerTime {
+        lock(&self.0.answers).time(clock::now())
     }
 
     /// How each detector is doing.
@@ -169,6 +183,10 @@ impl Service {
     }
 }
 
+fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    answers.lock().expect("no panic under this lock")
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         for pool in &self.pools {
@@ -179,12 +197,13 @@ impl Drop for Inner {
 
 impl Pool {
     fn status(&self) -> DetectorStatus {
-        let core = self.lock();
+        let (core, now) = (self.lock(), clock::now());
         let (queued, workers, health) = core.state.figures();
         let (run_p50, run_p95) = core.state.tally.percentiles();
         DetectorStatus {
             name: core.state.tally.name.clone(),
             health,
+            breaker: core.state.breaker(now),
             provider: core.provider.clone(),
             fallback: core.fallback.clone(),
             workers,
@@ -193,6 +212,7 @@ impl Pool {
             last_error: core.state.tally.last_error.clone(),
             run_p50,
             run_p95,
+            busy: core.state.busy(now),
             counts: core.state.tally.counts,
         }
     }

@@ -346,7 +346,7 @@ fn a_start_says_what_is_wrong_with_it() {
     let config = |name: &str| Config { providers: vec![name.into()], ..Config::default() };
     assert_eq!(
         problem(&config("gpu")),
-        "unknown execution provider \"gpu\"; allowed: tensorrt, cuda, cpu"
+        "unknown execution provider \"gpu\"; allowed: tensorrt, cuda, openvino, cpu"
     );
     let nowhere = Config { onnxruntime: "nowhere/lib.so".into(), ..config("cpu") };
     assert!(problem(&nowhere).starts_with("cannot load ONNX Runtime from nowhere/lib.so"));

@@ -1,8 +1,8 @@
 //! Rooms: subscribe to a broadcaster's encoded frames, publish encoded frames to viewers.
 //!
-//! [`subscribe`] and [`publish`] each hold one connection to one room: an actor that joins, and
-//! rejoins by itself whatever happens to the network or the server, until it is stopped or told
-//! that it is not wanted. Below them `room` keeps signalling and media of one connection together
+//! [`subscribe`] and [`publish`] each hold one connection to one room, for which an [`Entrance`]
+//! lets them in: an actor that joins, and rejoins by itself whatever happens to the network or the
+//! server (`stay`), until it is stopped or told that it is not wanted. Below them `room` keeps signalling and media of one connection together
 //! and resumes it, `signal` speaks to the server, `rtc` drives WebRTC over `socket`. What can be
 //! decided without I/O is in small pure modules: `backoff`, `watchdog`, `keyframes`, `capture`,
 //! `roster`, `schedule`, `verdict`.
@@ -14,6 +14,7 @@ use crate::media::{AudioFrame, Source, VideoCodec, VideoFrame};
 
 mod backoff;
 mod capture;
+mod entrance;
 mod keyframes;
 mod outlet;
 pub mod publish;
@@ -24,11 +25,13 @@ mod rtc;
 mod schedule;
 mod signal;
 mod socket;
+mod stay;
 pub mod subscribe;
 pub mod token;
 mod verdict;
 mod watchdog;
 
+pub use entrance::{Entrance, Pass};
 pub use rooms::{CheckError, check, create_rooms, delete_empty_rooms, delete_processed_room};
 pub use socket::Faults;
 
@@ -50,6 +53,27 @@ impl std::fmt::Debug for Credentials {
             .field("api_key", &self.api_key)
             .finish_non_exhaustive()
     }
+}
+
+impl From<&crate::config::Livekit> for Credentials {
+    fn from(config: &crate::config::Livekit) -> Self {
+        Self {
+            url: config.ws_url(),
+            api_key: config.api_key.clone(),
+            api_secret: config.api_secret.expose().to_owned(),
+        }
+    }
+}
+
+/// Whose tracks are taken out of a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whom {
+    /// Those of broadcasters: marked by this server's token, or by an identity that contains
+    /// `broadcaster`.
+    #[default]
+    Broadcasters,
+    /// Everybody's.
+    Everyone,
 }
 
 /// The name of the room that viewers of `room` join.
@@ -91,7 +115,7 @@ pub enum Link {
     Failed(String),
 }
 
-/// What comes out of the raw room. Tracks are named by LiveKit's track sid.
+/// What comes out of a room. Tracks are named by LiveKit's track sid.
 #[derive(Clone, Debug)]
 pub enum Incoming {
     /// The connection changed.
@@ -144,7 +168,7 @@ pub enum Incoming {
     },
 }
 
-/// What the pipeline asks of the raw room.
+/// What is asked of the room that frames come out of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamCommand {
     /// Ask the track's publisher for a keyframe. Rate limited inside; never lost.
@@ -154,7 +178,7 @@ pub enum UpstreamCommand {
     },
 }
 
-/// What goes into the processed room. Tracks are named by their [`Source`]: one of each.
+/// What goes into a room. Tracks are named by their [`Source`]: one of each.
 #[derive(Clone, Debug)]
 pub enum Outgoing {
     /// Announce a track. Announcing it again with another codec replaces it.
@@ -208,7 +232,7 @@ pub enum Outgoing {
     },
 }
 
-/// What comes back from the processed room.
+/// What comes back from the room that frames go into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Downstream {
     /// The connection changed.

@@ -1,4 +1,4 @@
-//! The processed room: frames go out at their time, viewers' wishes for keyframes come back.
+//! Encoded frames into a room: they go out at their time, viewers' wishes for keyframes come back.
 //!
 //! One track for each source. A track is announced, negotiated, and then ready; frames released
 //! before that are dropped. What is announced survives everything that happens to the connection:
@@ -8,13 +8,14 @@ use livekit_protocol as proto;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::{Backoff, STABLE};
+use super::entrance::Entrance;
 use super::outlet::Outlet;
-use super::room::{Invitation, JoinError, Room, sleep_until};
+use super::room::{Room, sleep_until};
 use super::rtc::{Frame, Role};
 use super::schedule::Schedule;
-use super::verdict::{self, Verdict};
-use super::{Credentials, Downstream, Exit, Faults, Link, Outgoing, token};
+use super::stay::{Member, stay};
+use super::verdict::Verdict;
+use super::{Downstream, Exit, Link, Outgoing};
 use crate::media::{Kind, Source};
 
 mod lateness;
@@ -31,33 +32,12 @@ pub const OUTGOING: usize = 512;
 /// Messages that may wait for the pipeline.
 pub const DOWNSTREAM: usize = 64;
 
-/// Where to publish.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The server.
-    pub credentials: Credentials,
-    /// The raw room; what is published goes into the processed room that belongs to it.
-    pub room: String,
-    /// The identity to join under.
-    pub identity: String,
-    /// Faults of the network, in tests.
-    pub faults: Faults,
-}
-
-impl Options {
-    /// Publishes into the processed room of `room`.
-    pub fn new(credentials: Credentials, room: impl Into<String>) -> Self {
-        let identity = token::IDENTITY.to_owned();
-        Self { credentials, room: room.into(), identity, faults: Faults::default() }
-    }
-}
-
 /// Makes a publisher: what goes in, what comes back, and the actor, which the caller spawns.
-pub fn new(options: Options) -> (mpsc::Sender<Outgoing>, mpsc::Receiver<Downstream>, Actor) {
+pub fn new(entrance: Entrance) -> (mpsc::Sender<Outgoing>, mpsc::Receiver<Downstream>, Actor) {
     let (sender, outgoing) = mpsc::channel(OUTGOING);
     let (downstream, receiver) = mpsc::channel(DOWNSTREAM);
     let actor = Actor {
-        options,
+        entrance,
         outgoing,
         outlet: Outlet::new(downstream),
         schedule: Schedule::new(),
@@ -69,10 +49,10 @@ pub fn new(options: Options) -> (mpsc::Sender<Outgoing>, mpsc::Receiver<Downstre
     (sender, receiver, actor)
 }
 
-/// Holds the connection to the processed room.
+/// Holds the connection to the room.
 #[derive(Debug)]
 pub struct Actor {
-    options: Options,
+    entrance: Entrance,
     outgoing: mpsc::Receiver<Outgoing>,
     outlet: Outlet<Downstream>,
     schedule: Schedule<Waiting>,
@@ -93,51 +73,8 @@ struct Waiting {
 
 impl Actor {
     /// Joins and stays until stopped, or until there is no use in trying.
-    pub async fn run(mut self, stop: CancellationToken) -> Exit {
-        let mut backoff = Backoff::default();
-        let options = self.options.clone();
-        loop {
-            let start = clock::now();
-            let verdict = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Exit::Cancelled,
-                () = self.outside() => return Exit::Cancelled,
-                joined = join(&options) => match joined {
-                    Ok((mut room, join)) => {
-                        self.joined(&join);
-                        let verdict = self.serve(&mut room, &stop).await;
-                        room.leave().await;
-                        self.lateness.report();
-                        match verdict {
-                            Some(verdict) => verdict,
-                            None => return Exit::Cancelled,
-                        }
-                    }
-                    Err(verdict) => verdict,
-                },
-            };
-            self.tracks.disconnected();
-            let reason = match verdict {
-                Verdict::GiveUp(reason) => {
-                    tracing::error!(room = self.options.room, reason, "publishing given up");
-                    self.outlet.control(Downstream::Link(Link::Failed(reason.clone())));
-                    return Exit::Failed(reason);
-                }
-                Verdict::Resume(reason) | Verdict::Rejoin(reason) => reason,
-            };
-            tracing::warn!(room = self.options.room, reason, "joining the processed room again");
-            self.outlet.control(Downstream::Link(Link::Reconnecting(reason)));
-            if start.elapsed() > STABLE {
-                backoff = Backoff::default();
-            }
-            let wait = tokio::time::sleep(backoff.next(fastrand::f64()));
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Exit::Cancelled,
-                () = self.outside() => return Exit::Cancelled,
-                () = wait => {}
-            }
-        }
+    pub async fn run(self, stop: CancellationToken) -> Exit {
+        stay(self, stop).await
     }
 
     /// Notes a message, connected or not.
@@ -178,17 +115,30 @@ impl Actor {
             self.outlet.remind(Downstream::KeyframeRequested { source });
         }
     }
+}
 
-    fn joined(&mut self, join: &proto::JoinResponse) {
-        let version = join.server_info.as_ref().map_or("", |info| info.version.as_str());
-        tracing::info!(room = self.options.room, version, "joined the processed room");
-        self.offers = 0;
-        self.negotiated = (None, None);
-        self.outlet.control(Downstream::Link(Link::Connected));
+impl Member for Actor {
+    const ROLE: Role = Role::Publisher;
+
+    fn entrance(&self) -> &Entrance {
+        &self.entrance
     }
 
-    /// Outside the room: takes messages in, so that nobody waits, and drops frames at their time.
-    /// Returns when nobody needs us any more.
+    async fn serve(
+        &mut self,
+        room: &mut Room,
+        _join: &proto::JoinResponse,
+        stop: &CancellationToken,
+    ) -> Option<Verdict> {
+        self.offers = 0;
+        self.negotiated = (None, None);
+        self.tell(Link::Connected);
+        let verdict = self.publish(room, stop).await;
+        self.lateness.report();
+        verdict
+    }
+
+    /// Takes messages in, so that nobody waits, and drops frames at their time.
     async fn outside(&mut self) {
         loop {
             while self.schedule.pop(clock::now()).is_some() {}
@@ -209,6 +159,14 @@ impl Actor {
             }
         }
     }
+
+    fn forget(&mut self) {
+        self.tracks.disconnected();
+    }
+
+    fn tell(&mut self, link: Link) {
+        self.outlet.control(Downstream::Link(link));
+    }
 }
 
 /// What a message asks of the room.
@@ -217,19 +175,4 @@ enum Noted {
     Nothing,
     Tracks,
     Muted(Source),
-}
-
-async fn join(options: &Options) -> Result<(Room, proto::JoinResponse), Verdict> {
-    let token = token::publisher(&options.credentials, &options.room, &options.identity)
-        .map_err(|error| Verdict::GiveUp(error.to_string()))?;
-    let invitation = Invitation {
-        url: options.credentials.url.clone(),
-        token,
-        role: Role::Publisher,
-        faults: options.faults.clone(),
-    };
-    Room::join(invitation).await.map_err(|error| match error {
-        JoinError::Signal(error) => verdict::join_failed(&error),
-        JoinError::Peer(error) => Verdict::Rejoin(error.to_string()),
-    })
 }

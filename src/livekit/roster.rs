@@ -1,14 +1,14 @@
-//! Who is in the raw room, and which of their tracks matter. Pure.
+//! Who is in the room, and which of their tracks matter. Pure.
 //!
-//! Only broadcasters count: participants whose token carries our role attribute, or whose
-//! identity contains `broadcaster`. Everything else in the room is never subscribed to.
+//! In a raw room only broadcasters count: participants whose token carries our role attribute, or
+//! whose identity contains `broadcaster`. Everything else there is never subscribed to.
 
 use std::collections::HashMap;
 
 use livekit_protocol as proto;
 
 use super::token::ROLE;
-use super::{Incoming, Reason};
+use super::{Incoming, Reason, Whom};
 use crate::media::{Kind, Source, VideoCodec};
 
 /// Tracks of broadcasters that are kept at once; what is published beyond is ignored. A
@@ -43,19 +43,25 @@ struct Track {
     refused: bool,
 }
 
-/// The tracks of broadcasters.
+/// The tracks that count.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
+    whom: Whom,
     tracks: HashMap<String, Track>,
-    /// Version of the newest update seen of each broadcaster; older ones come late at times.
+    /// Version of the newest update seen of each participant; older ones come late at times.
     versions: HashMap<String, u32>,
 }
 
 impl Roster {
+    /// An empty room, in which the tracks of `whom` count.
+    pub(super) fn new(whom: Whom) -> Self {
+        Self { whom, ..Self::default() }
+    }
+
     /// Takes in what the server says about one participant.
     pub(super) fn update(&mut self, participant: &proto::ParticipantInfo) -> Vec<Change> {
         let gone = participant.state() == proto::participant_info::State::Disconnected
-            || !is_broadcaster(participant);
+            || !counts(self.whom, participant);
         let newest = self.versions.get(&participant.sid).copied().unwrap_or(0);
         if participant.version < newest {
             return Vec::new();
@@ -183,6 +189,10 @@ impl Track {
     }
 }
 
+fn counts(whom: Whom, participant: &proto::ParticipantInfo) -> bool {
+    whom == Whom::Everyone || is_broadcaster(participant)
+}
+
 fn is_broadcaster(participant: &proto::ParticipantInfo) -> bool {
     let (key, value) = ROLE;
     participant.attributes.get(key).is_some_and(|role| role == value)
@@ -281,6 +291,13 @@ mod tests {
         let named = person("my-broadcaster-1", vec![video("c", "video/H264")]);
         assert_eq!(reports(&roster.update(&named)), ["subscribe", "started"]);
         assert!(!roster.delivers("a") && roster.delivers("b") && roster.delivers("c"));
+    }
+
+    #[test]
+    fn everybody_counts_where_that_is_wanted() {
+        let mut roster = Roster::new(Whom::Everyone);
+        let stranger = person("eve", vec![video("a", "video/VP8")]);
+        assert_eq!(reports(&roster.update(&stranger)), ["subscribe", "started"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The raw room: hidden in it, we take the broadcasters' encoded frames and hand them on.
+//! Encoded frames out of a room: those of the broadcasters in a raw room, or everybody's.
 //!
 //! Nothing is decoded and nothing decided here. What is lost is said (`contiguous: false`) and a
 //! keyframe asked for; the pipeline decides what may be shown. When the pipeline is too slow,
@@ -15,14 +15,15 @@ use str0m::media::Mid;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::{Backoff, STABLE};
 use super::capture::Clock;
+use super::entrance::Entrance;
 use super::outlet::Outlet;
-use super::room::{Happened, Invitation, JoinError, Room, sleep_until};
+use super::room::{Happened, Room, sleep_until};
 use super::roster::{Change, Roster};
 use super::rtc::Role;
-use super::verdict::{self, Verdict};
-use super::{Credentials, Exit, Faults, Incoming, Link, Reason, UpstreamCommand, token};
+use super::stay::{Member, stay};
+use super::verdict::Verdict;
+use super::{Exit, Incoming, Link, Reason, UpstreamCommand, Whom};
 use crate::media::Kind;
 
 mod feed;
@@ -37,33 +38,19 @@ pub const INCOMING: usize = 512;
 /// Commands that may wait for the actor; the pipeline waits beyond.
 pub const COMMANDS: usize = 32;
 
-/// What to subscribe to.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The server.
-    pub credentials: Credentials,
-    /// The raw room.
-    pub room: String,
-    /// Faults of the network, in tests.
-    pub faults: Faults,
-}
-
-impl Options {
-    /// Subscribes to the broadcasters in `room`.
-    pub fn new(credentials: Credentials, room: impl Into<String>) -> Self {
-        Self { credentials, room: room.into(), faults: Faults::default() }
-    }
-}
-
-/// Makes a subscriber: what comes out, what goes in, and the actor, which the caller spawns.
-pub fn new(options: Options) -> (mpsc::Receiver<Incoming>, mpsc::Sender<UpstreamCommand>, Actor) {
+/// Makes a subscriber to the tracks of `whom`: what comes out, what goes in, and the actor, which
+/// the caller spawns.
+pub fn new(
+    entrance: Entrance,
+    whom: Whom,
+) -> (mpsc::Receiver<Incoming>, mpsc::Sender<UpstreamCommand>, Actor) {
     let (incoming, receiver) = mpsc::channel(INCOMING);
     let (sender, commands) = mpsc::channel(COMMANDS);
     let actor = Actor {
-        options,
+        entrance,
         outlet: Outlet::new(incoming),
         commands,
-        roster: Roster::default(),
+        roster: Roster::new(whom),
         feeds: HashMap::new(),
         lines: HashMap::new(),
         clock: Clock::new(clock::now(), SystemTime::now()),
@@ -73,10 +60,10 @@ pub fn new(options: Options) -> (mpsc::Receiver<Incoming>, mpsc::Sender<Upstream
     (receiver, sender, actor)
 }
 
-/// Holds the connection to the raw room.
+/// Holds the connection to the room.
 #[derive(Debug)]
 pub struct Actor {
-    options: Options,
+    entrance: Entrance,
     outlet: Outlet<Incoming>,
     commands: mpsc::Receiver<UpstreamCommand>,
     roster: Roster,
@@ -92,78 +79,8 @@ pub struct Actor {
 
 impl Actor {
     /// Joins and stays until stopped, or until there is no use in trying.
-    pub async fn run(mut self, stop: CancellationToken) -> Exit {
-        let mut backoff = Backoff::default();
-        let options = self.options.clone();
-        loop {
-            let start = clock::now();
-            let verdict = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Exit::Cancelled,
-                () = self.abandoned() => return Exit::Cancelled,
-                joined = join(&options) => match joined {
-                    Ok((mut room, join)) => {
-                        self.joined(&join);
-                        let verdict = self.serve(&mut room, &join, &stop).await;
-                        room.leave().await;
-                        match verdict {
-                            Some(verdict) => verdict,
-                            None => return Exit::Cancelled,
-                        }
-                    }
-                    Err(verdict) => verdict,
-                },
-            };
-            self.forget();
-            let reason = match verdict {
-                Verdict::GiveUp(reason) => {
-                    tracing::error!(room = self.options.room, reason, "subscribing given up");
-                    self.outlet.control(Incoming::Link(Link::Failed(reason.clone())));
-                    return Exit::Failed(reason);
-                }
-                Verdict::Resume(reason) | Verdict::Rejoin(reason) => reason,
-            };
-            tracing::warn!(room = self.options.room, reason, "joining the raw room again");
-            self.outlet.control(Incoming::Link(Link::Reconnecting(reason)));
-            if start.elapsed() > STABLE {
-                backoff = Backoff::default();
-            }
-            tokio::select! {
-                () = stop.cancelled() => return Exit::Cancelled,
-                () = tokio::time::sleep(backoff.next(fastrand::f64())) => {}
-            }
-        }
-    }
-
-    async fn serve(
-        &mut self,
-        room: &mut Room,
-        join: &proto::JoinResponse,
-        stop: &CancellationToken,
-    ) -> Option<Verdict> {
-        for participant in &join.other_participants {
-            let changes = self.roster.update(participant);
-            self.apply(changes, room);
-        }
-        loop {
-            if self.outlet.abandoned() {
-                return None;
-            }
-            let wake = self.wake(clock::now());
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return None,
-                Some(command) = self.commands.recv() => self.obey(&command),
-                happened = room.next() => {
-                    if let Some(verdict) = self.handle(happened, room) {
-                        return Some(verdict);
-                    }
-                }
-                () = self.outlet.drain() => {}
-                () = sleep_until(wake) => {}
-            }
-            self.request_keyframes(room, clock::now());
-        }
+    pub async fn run(self, stop: CancellationToken) -> Exit {
+        stay(self, stop).await
     }
 
     fn handle(&mut self, happened: Happened, room: &mut Room) -> Option<Verdict> {
@@ -175,7 +92,7 @@ impl Actor {
             }
             Happened::Message(message) => return self.message(*message, room),
             Happened::Lost(reason) => {
-                tracing::warn!(room = self.options.room, reason, "raw room lost, resuming");
+                tracing::warn!(room = self.entrance.room, reason, "room lost, resuming");
                 self.outlet.control(Incoming::Link(Link::Reconnecting(reason)));
             }
             Happened::Resumed => {
@@ -190,7 +107,7 @@ impl Actor {
                 room.resynchronise(state, None);
             }
             Happened::Restored => {
-                tracing::info!(room = self.options.room, "raw room resumed");
+                tracing::info!(room = self.entrance.room, "room resumed");
                 self.outlet.control(Incoming::Link(Link::Connected));
             }
             Happened::Ended(verdict) => return Some(verdict),
@@ -246,12 +163,57 @@ impl Actor {
             self.feeds.entry(track.clone()).or_default().limiter.want();
         }
     }
+}
 
-    fn joined(&mut self, join: &proto::JoinResponse) {
-        let version = join.server_info.as_ref().map_or("", |info| info.version.as_str());
-        tracing::info!(room = self.options.room, version, "joined the raw room");
+impl Member for Actor {
+    const ROLE: Role = Role::Subscriber;
+
+    fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    async fn serve(
+        &mut self,
+        room: &mut Room,
+        join: &proto::JoinResponse,
+        stop: &CancellationToken,
+    ) -> Option<Verdict> {
         self.clock = Clock::new(clock::now(), SystemTime::now());
-        self.outlet.control(Incoming::Link(Link::Connected));
+        self.tell(Link::Connected);
+        for participant in &join.other_participants {
+            let changes = self.roster.update(participant);
+            self.apply(changes, room);
+        }
+        loop {
+            if self.outlet.abandoned() {
+                return None;
+            }
+            let wake = self.wake(clock::now());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return None,
+                Some(command) = self.commands.recv() => self.obey(&command),
+                happened = room.next() => {
+                    if let Some(verdict) = self.handle(happened, room) {
+                        return Some(verdict);
+                    }
+                }
+                () = self.outlet.drain() => {}
+                () = sleep_until(wake) => {}
+            }
+            self.request_keyframes(room, clock::now());
+        }
+    }
+
+    /// Moves waiting messages on and lets commands go, until nobody listens.
+    async fn outside(&mut self) {
+        while !self.outlet.abandoned() {
+            tokio::select! {
+                () = self.outlet.drain() => {}
+                // Without tracks there is nothing to ask a keyframe of.
+                Some(_) = self.commands.recv() => {}
+            }
+        }
     }
 
     /// Forgets the connection and says that its tracks ended.
@@ -266,15 +228,8 @@ impl Actor {
         }
     }
 
-    /// Outside the room: moves waiting messages on and lets commands go, until nobody listens.
-    async fn abandoned(&mut self) {
-        while !self.outlet.abandoned() {
-            tokio::select! {
-                () = self.outlet.drain() => {}
-                // Without tracks there is nothing to ask a keyframe of.
-                Some(_) = self.commands.recv() => {}
-            }
-        }
+    fn tell(&mut self, link: Link) {
+        self.outlet.control(Incoming::Link(link));
     }
 }
 
@@ -295,19 +250,4 @@ fn subscribe(room: &mut Room, track: &str, size: (u32, u32), kind: Kind) {
             ..Default::default()
         }));
     }
-}
-
-async fn join(options: &Options) -> Result<(Room, proto::JoinResponse), Verdict> {
-    let token = token::subscriber(&options.credentials, &options.room)
-        .map_err(|error| Verdict::GiveUp(error.to_string()))?;
-    let invitation = Invitation {
-        url: options.credentials.url.clone(),
-        token,
-        role: Role::Subscriber,
-        faults: options.faults.clone(),
-    };
-    Room::join(invitation).await.map_err(|error| match error {
-        JoinError::Signal(error) => verdict::join_failed(&error),
-        JoinError::Peer(error) => Verdict::Rejoin(error.to_string()),
-    })
 }

@@ -1,9 +1,8 @@
 //! The short way of sound: the same delay as the pictures, the packets untouched.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::Timeline;
+use super::{Delay, Timeline};
 use crate::livekit::Outgoing;
 use crate::media::clock::ReleaseClock;
 use crate::media::{AudioFrame, Source};
@@ -19,24 +18,21 @@ const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 pub(crate) struct Lane {
     source: Source,
     clock: ReleaseClock,
+    delay: Arc<Delay>,
     timeline: Timeline,
     silence: Arc<[u8]>,
 }
 
 impl Lane {
-    /// A lane that delays by `delay`. `timeline` keeps the output's RTP time continuous.
-    pub(crate) fn new(source: Source, delay: Duration, timeline: Timeline) -> Self {
-        let clock = ReleaseClock::new(OPUS_CLOCK, delay);
-        Self { source, clock, timeline, silence: Arc::from(SILENCE) }
-    }
-
-    /// A new delay, reached gradually.
-    pub(crate) fn set_delay(&mut self, delay: Duration) {
-        self.clock.set_delay(delay);
+    /// A lane that holds packets for the stream's `delay`. `timeline` keeps the output's RTP time continuous.
+    pub(crate) fn new(source: Source, delay: Arc<Delay>, timeline: Timeline) -> Self {
+        let clock = ReleaseClock::new(OPUS_CLOCK, delay.get());
+        Self { source, clock, delay, timeline, silence: Arc::from(SILENCE) }
     }
 
     /// What is sent for a packet: itself, or silence while the sound is muted.
     pub(crate) fn pass(&mut self, frame: &AudioFrame, muted: bool) -> Outgoing {
+        self.clock.set_delay(self.delay.get());
         let due = self.clock.schedule(frame.rtp_time, frame.arrived);
         let mut timeline = self.timeline.lock().unwrap_or_else(|e| e.into_inner());
         Outgoing::Audio {

@@ -32,7 +32,6 @@ impl Watched {
             max_gap: Duration::from_millis(200),
             lead: Duration::from_millis(25),
             track: crate::track::Config::default(),
-            analysis: Duration::from_millis(80),
         };
         let finding = |i| Finding {
             class: "FACE_FEMALE".into(),
@@ -58,6 +57,7 @@ impl Watched {
             index,
             time: index as f64 / 30.0,
             due: now + Duration::from_millis(200),
+            hold: Duration::from_millis(200),
             size: (1280, 720),
             grid: self.grid.clone(),
             cut: index == 0,

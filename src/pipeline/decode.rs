@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
 use super::gate::{self, Grid};
-use super::{Controls, Links, Spec, guard, release};
+use super::{Links, Spec, guard, release};
 use crate::livekit::UpstreamCommand;
 use crate::media::clock::{self, ReleaseClock};
 use crate::media::decode::Decoder;
@@ -36,7 +36,6 @@ pub(super) struct Decoded {
 /// The decoding stage of one track.
 pub(super) struct Stage {
     links: Links,
-    controls: Arc<Controls>,
     track: String,
     next: SyncSender<release::Input>,
     decoder: Option<Decoder>,
@@ -46,16 +45,10 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn new(
-        spec: &Spec,
-        links: &Links,
-        controls: Arc<Controls>,
-        next: SyncSender<release::Input>,
-    ) -> Self {
-        let clock = ReleaseClock::new(VIDEO_CLOCK, controls.policy().delay);
+    pub(super) fn new(spec: &Spec, links: &Links, next: SyncSender<release::Input>) -> Self {
+        let clock = ReleaseClock::new(VIDEO_CLOCK, links.delay.get());
         Self {
             links: links.clone(),
-            controls,
             track: spec.track.clone(),
             next,
             decoder: None,
@@ -67,13 +60,8 @@ impl Stage {
 
     /// Runs until the pipeline drops its end of the queue or the release thread is gone.
     pub(super) fn run(mut self, frames: &Receiver<VideoFrame>) {
-        let mut version = 0;
         while let Ok(frame) = frames.recv() {
-            let current = self.controls.version.load(Relaxed);
-            if current != version {
-                version = current;
-                self.clock.set_delay(self.controls.policy().delay);
-            }
+            self.clock.set_delay(self.links.delay.get());
             let Some(decoded) = self.take(&frame) else { continue };
             if self.next.send(release::Input::Frame(decoded)).is_err() {
                 return;
@@ -86,6 +74,7 @@ impl Stage {
         self.links.figures.received.fetch_add(1, Relaxed);
         self.links.figures.bytes_in.fetch_add(frame.data.len() as u64, Relaxed);
         let due = self.clock.schedule(frame.rtp_time, frame.arrived);
+        self.links.figures.held(self.clock.hold());
         let Some(picture) = self.decode(frame) else {
             self.links.figures.dropped.fetch_add(1, Relaxed);
             self.links.room.frames(Outcome::Dropped).inc();
@@ -135,6 +124,7 @@ impl Stage {
                 index,
                 time: frame.rtp_time as f64 / f64::from(VIDEO_CLOCK),
                 due,
+                hold: self.clock.hold(),
                 size: (picture.width(), picture.height()),
                 grid,
                 cut: change.cut,

@@ -23,6 +23,8 @@ pub(crate) struct Figures {
     pub forwarded: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
+    /// The delay in effect, in microseconds.
+    held: AtomicU64,
     latency: Vec<AtomicU64>,
     detections: Mutex<BTreeMap<String, u64>>,
 }
@@ -39,6 +41,7 @@ impl Default for Figures {
             forwarded: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             latency: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             detections: Mutex::default(),
         }
@@ -50,6 +53,11 @@ impl Figures {
     pub(crate) fn added_latency(&self, latency: Duration) {
         let bucket = usize::try_from(latency.as_millis()).unwrap_or(BUCKETS).min(BUCKETS - 1);
         self.latency[bucket].fetch_add(1, Relaxed);
+    }
+
+    /// Notes the delay in effect.
+    pub(crate) fn held(&self, delay: Duration) {
+        self.held.store(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Counts one finding that is covered.
@@ -74,6 +82,7 @@ impl Figures {
                 dropped: self.dropped.load(Relaxed),
             },
             detections: self.detections.lock().unwrap_or_else(|e| e.into_inner()).clone(),
+            delay_ms: self.held.load(Relaxed) as f64 / 1e3,
             added_latency_ms: self.percentiles(),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),

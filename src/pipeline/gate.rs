@@ -71,12 +71,16 @@ pub(crate) fn transients(a: &Grid, n: &Grid, b: &Grid) -> Vec<Rect> {
             && value.abs_diff(b.mean[i]) >= BLOCK_DIFFERS
             && a.mean[i].abs_diff(b.mean[i]) < BLOCK_DIFFERS
     };
-    let mut odd: Vec<bool> = n.mean.iter().enumerate().map(differs).collect();
+    patches(n.mean.iter().enumerate().map(differs).collect(), n.cols, n.rows)
+}
+
+/// The areas of the odd blocks that hang together, where they are as many as an object has.
+fn patches(mut odd: Vec<bool>, cols: usize, rows: usize) -> Vec<Rect> {
     let mut areas = Vec::new();
     for start in 0..odd.len() {
-        let patch = take_patch(&mut odd, start, n.cols);
+        let patch = take_patch(&mut odd, start, cols);
         if patch.blocks >= OBJECT_BLOCKS {
-            areas.push(patch.area(n.cols, n.rows));
+            areas.push(patch.area(cols, rows));
         }
     }
     areas
@@ -128,6 +132,21 @@ fn take_patch(odd: &mut [bool], start: usize, cols: usize) -> Patch {
         }
     }
     patch
+}
+
+/// Whether a frame shows the picture of an earlier one, sensor and coding noise aside: no block has
+/// moved since the frame before it, and none has drifted away from the `original`.
+pub(crate) fn shows_the_same(grid: &Grid, original: &Grid) -> bool {
+    (grid.cols, grid.rows) == (original.cols, original.rows)
+        && grid.change.iter().all(|change| *change < BLOCK_MOTION)
+        && grid.mean.iter().zip(&original.mean).all(|(a, b)| a.abs_diff(*b) < BLOCK_MOTION)
+}
+
+/// The areas, of an object's size and larger, in which something appeared at once: where blocks
+/// changed as they do when what they show is replaced. In shares of the picture, 0 to 1.
+pub(crate) fn news(grid: &Grid) -> Vec<Rect> {
+    let replaced = |change: &u8| u32::from(*change) >= JUMP;
+    patches(grid.change.iter().map(replaced).collect(), grid.cols, grid.rows)
 }
 
 /// Whether `area` (in shares of the picture, 0 to 1) changed at once from the frame before to this

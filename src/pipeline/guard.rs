@@ -4,7 +4,11 @@
 //! next comes out: analyse a frame, release a frame with its verdict, or wait. In verified mode a
 //! frame is shown only when every detector that the rules need has answered for it, or for a frame
 //! before and one after it in the same shot, close enough together and with nothing unexplained in
-//! between. Everything else is covered whole, for a reason that is counted.
+//! between; a frame that shows the very picture of an analysed one needs none after it. Everything
+//! else is covered whole, for a reason that is counted. In instant mode a frame is shown on what
+//! is known of its shot when it leaves.
+//!
+//! `sampling` says which frames are analysed, `judge` what a frame is released as.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,13 +16,20 @@ use std::time::{Duration, Instant};
 
 use super::gate::{self, Grid};
 use super::pace::Pace;
-use crate::censor::{Action, OnFailure, Policy, Region};
+use crate::censor::{Mode, Policy, Region};
 use crate::detect::{Failure, Finding, Need};
 use crate::media::Rect;
-use crate::track::{self, Area, Classes, Fix, Margins, Moment, Snapshot, Tracker, bracket};
+use crate::track::{self, Classes, Moment, Snapshot, Tracker};
+
+mod judge;
+mod sampling;
 
 /// Frames whose block means are kept to look back at: what is held, and two seconds before.
 const RECENT: usize = 128;
+/// For how many frames what replaced something in the picture is new.
+const FRESH: u64 = 3;
+/// Frames that left before their answer came, in instant mode. When full, the oldest is forgotten.
+const AWAITED: usize = 8;
 
 /// What does not change while a stream runs.
 #[derive(Clone, Copy, Debug)]
@@ -29,18 +40,7 @@ pub(crate) struct Config {
     pub lead: Duration,
     /// How objects are followed.
     pub track: track::Config,
-    /// The least time an analysis needs; a frame that nothing later vouches for is asked for at
-    /// the latest this long before its verdict is due.
-    pub analysis: Duration,
 }
-
-/// Answers that may be outstanding before optional samples stop. One: the next sample is taken
-/// when the last is answered, so a stream never queues behind itself, and the slower the machine,
-/// the fewer samples it gets.
-const WINDOW: usize = 1;
-/// Share of `max_gap` that two neighbouring analysed frames may be apart beyond it: sources do
-/// not keep time exactly.
-const GAP_SLACK: f64 = 1.5;
 
 /// One decoded frame, as the gate sees it.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub(crate) struct Frame {
     pub time: f64,
     /// When it is to be sent.
     pub due: Instant,
+    /// How long before `due` it could be sent at the earliest: the delay that it has.
+    pub hold: Duration,
     /// Width and height in pixels.
     pub size: (u32, u32),
     /// Block means.
@@ -68,6 +70,8 @@ pub(crate) enum Reason {
     Late,
     /// A detector failed on it.
     Failed,
+    /// In instant mode: nothing of its shot has been analysed yet.
+    Unseen,
     /// An operator pressed the dump button.
     Operator,
     /// The rules cover the whole frame for what was found.
@@ -124,11 +128,17 @@ enum Sight {
 struct Held {
     frame: Frame,
     sight: Sight,
+    /// It shows the picture of the last frame asked for before it.
+    still: bool,
 }
 
 impl Held {
     fn is_seen(&self) -> bool {
         matches!(self.sight, Sight::Seen(_))
+    }
+
+    fn is_unasked(&self) -> bool {
+        matches!(self.sight, Sight::Unasked)
     }
 }
 
@@ -149,6 +159,8 @@ impl Shot {
 #[derive(Debug)]
 struct Anchor {
     at: Moment,
+    /// The last released frame that still showed the same picture.
+    until: Moment,
     size: (u32, u32),
     grid: Arc<Grid>,
     findings: Vec<Finding>,
@@ -168,12 +180,18 @@ pub(crate) struct Guard {
     recent: VecDeque<(u64, Arc<Grid>)>,
     /// Size of the newest frame.
     size: (u32, u32),
-    /// Index and time of the last frame asked for; `None` at a shot's start.
-    asked: Option<(u64, f64)>,
+    /// RTP time of the newest frame, in seconds.
+    newest: f64,
+    /// The last frame asked for; `None` at a shot's start.
+    asked: Option<Moment>,
     /// Frames to be asked for, oldest first.
     wanted: VecDeque<(u64, Need)>,
+    /// Frames that left before their answer came, in instant mode, oldest first.
+    awaited: VecDeque<(Frame, Instant)>,
     pace: Pace,
     covering: bool,
+    /// See [`Guard::take_need`].
+    need: Option<Duration>,
 }
 
 impl Guard {
@@ -187,10 +205,13 @@ impl Guard {
             shot: None,
             recent: VecDeque::new(),
             size: (0, 0),
+            newest: 0.0,
             asked: None,
             wanted: VecDeque::new(),
+            awaited: VecDeque::new(),
             pace: Pace::new(config.max_gap),
             covering: false,
+            need: None,
         }
     }
 
@@ -205,12 +226,12 @@ impl Guard {
         }
         self.classes = Classes::new(&policy);
         self.policy = policy;
-        if let Some(Anchor { at, size, grid, findings, .. }) =
+        if let Some(Anchor { at, until, size, grid, findings, .. }) =
             self.shot.take().and_then(|shot| shot.anchor)
         {
             let mut shot = Shot::new(&self.config, size);
             let known = shot.tracker.step(at, &findings, &self.classes);
-            shot.anchor = Some(Anchor { at, size, grid, findings, known });
+            shot.anchor = Some(Anchor { at, until, size, grid, findings, known });
             self.shot = Some(shot);
         }
     }
@@ -232,41 +253,51 @@ impl Guard {
         }
         if self.policy.classes.is_empty() {
             // No detector is needed, so every one that is has answered.
-            self.held.push_back(Held { frame, sight: Sight::Seen(Vec::new()) });
+            self.held.push_back(Held { frame, sight: Sight::Seen(Vec::new()), still: false });
             return;
         }
-        let sample = self.sample(&frame);
+        let still = self.asked.is_some_and(|asked| {
+            self.stands(asked.index) && self.unchanged(asked.index, frame.index)
+        });
+        let sample = self.sample(&frame, still);
+        self.newest = frame.time;
         let index = frame.index;
-        self.held.push_back(Held { frame, sight: Sight::Unasked });
+        self.held.push_back(Held { frame, sight: Sight::Unasked, still });
         if let Some(need) = sample {
             self.want(index, need);
             self.want_transients(index);
         }
     }
 
-    /// Takes what detection says of a frame that was asked for. Answers for frames already
-    /// released, or never asked for, change nothing.
+    /// Takes what detection says of a frame that was asked for. Answers for frames never asked
+    /// for change nothing, nor do, in verified mode, those for frames that have left.
     pub(crate) fn answer(
         &mut self,
         index: u64,
         result: Result<Vec<Finding>, Failure>,
         now: Instant,
     ) {
-        let Some(held) = self.held_mut(index) else { return };
-        let Sight::Asked(since) = held.sight else { return };
-        match result {
+        let since = match self.held_mut(index) {
+            Some(Held { sight: Sight::Asked(since), .. }) => *since,
+            Some(_) => return,
+            None => return self.answer_after(index, result, now),
+        };
+        let sight = match result {
             Ok(findings) => {
-                held.sight = Sight::Seen(findings);
-                self.pace.answered(now.saturating_duration_since(since));
+                self.learn(&findings, now.saturating_duration_since(since));
+                self.note_need(index, now);
+                Sight::Seen(self.weigh(index, findings))
             }
-            Err(Failure::Shed | Failure::Late) => {
-                held.sight = Sight::Unasked;
+            Err(failure) => {
                 self.pace.missed();
+                match failure {
+                    Failure::Shed | Failure::Late => Sight::Unasked,
+                    _ => Sight::Failed,
+                }
             }
-            Err(_) => {
-                held.sight = Sight::Failed;
-                self.pace.missed();
-            }
+        };
+        if let Some(held) = self.held_mut(index) {
+            held.sight = sight;
         }
     }
 
@@ -276,7 +307,7 @@ impl Guard {
             return step;
         }
         let Some(first) = self.held.front() else { return Step::Wait(None) };
-        let verdict_at = self.before(first.frame.due, self.config.lead);
+        let verdict_at = before(first.frame.due, self.config.lead);
         if verdict_at <= now {
             return self.release();
         }
@@ -290,220 +321,157 @@ impl Guard {
         }
     }
 
+    /// The most that a verdict took since this was last called: from the earliest that its frame
+    /// could have left until the answer that completed it, and the lead. `None`: none was
+    /// completed.
+    pub(crate) fn take_need(&mut self) -> Option<Duration> {
+        self.need.take()
+    }
+
     fn held_mut(&mut self, index: u64) -> Option<&mut Held> {
         let first = self.held.front()?.frame.index;
         self.held.get_mut(usize::try_from(index.checked_sub(first)?).ok()?)
-    }
-
-    /// Whether a new frame is worth a look, and how badly it is needed.
-    fn sample(&self, frame: &Frame) -> Option<Need> {
-        let Some((_, last)) = self.asked else { return Some(Need::Required) };
-        if frame.cut {
-            return Some(Need::Required);
-        }
-        let since = frame.time - last;
-        if since >= self.stride().as_secs_f64() {
-            return Some(Need::Required);
-        }
-        let outstanding = self.held.iter().filter(|h| matches!(h.sight, Sight::Asked(_))).count();
-        let due = frame.moving && since >= self.pace.interval().as_secs_f64();
-        (due && outstanding < WINDOW).then_some(Need::Optional)
-    }
-
-    /// The longest time from one sample to the next: the frames in between are vouched for by the
-    /// next one, whose answer must be there when the verdict on the first of them is due.
-    fn stride(&self) -> Duration {
-        let patience = self.policy.delay.saturating_sub(self.config.lead + self.config.analysis);
-        // A fifth less than allowed: sources do not keep time exactly.
-        (self.config.max_gap * 4 / 5).min(patience)
-    }
-
-    fn want(&mut self, index: u64, need: Need) {
-        if let Some(held) = self.held_mut(index) {
-            let time = held.frame.time;
-            self.asked = Some((index, time));
-            self.wanted.push_back((index, need));
-        }
-    }
-
-    /// Asks for the frames since the last sample that show what neither it nor `upto` shows.
-    fn want_transients(&mut self, upto: u64) {
-        let Some(end) = self.held.iter().position(|h| h.frame.index == upto) else { return };
-        if self.held[end].frame.cut {
-            return;
-        }
-        let shot = self.held.range(..end).rposition(|h| h.frame.cut);
-        let last = self.held.range(..end).rposition(|h| !matches!(h.sight, Sight::Unasked));
-        let (a, from) = match last {
-            Some(last) if shot.is_none_or(|shot| last >= shot) => {
-                (&self.held[last].frame.grid, last + 1)
-            }
-            _ => match self.anchor() {
-                Some(anchor) if shot.is_none() => (&anchor.grid, 0),
-                _ => return,
-            },
-        };
-        let b = &self.held[end].frame.grid;
-        let strange: Vec<_> = self
-            .held
-            .range(from..end)
-            .filter(|n| !gate::transients(a, &n.frame.grid, b).is_empty())
-            .map(|n| (n.frame.index, Need::Required))
-            .collect();
-        self.wanted.extend(strange);
-    }
-
-    /// The shot is over: its last frame must be analysed, or nothing vouches for those before it.
-    fn close_shot(&mut self) {
-        if let Some(last) = self.held.back()
-            && matches!(last.sight, Sight::Unasked)
-        {
-            self.want_newest();
-        }
-        self.asked = None;
-    }
-
-    fn want_newest(&mut self) {
-        if let Some(newest) = self.held.back().map(|h| h.frame.index) {
-            self.want(newest, Need::Required);
-            self.want_transients(newest);
-        }
-    }
-
-    /// When the newest frame must be asked for, because nothing that is being analysed vouches
-    /// for the frames since the last sample. `None`: all are vouched for.
-    fn vouch_at(&self) -> Option<Instant> {
-        let asked = self.held.iter().rposition(|h| !matches!(h.sight, Sight::Unasked));
-        let unvouched = self.held.get(asked.map_or(0, |i| i + 1))?;
-        Some(self.before(unvouched.frame.due, self.config.lead + self.config.analysis))
     }
 
     fn anchor(&self) -> Option<&Anchor> {
         self.shot.as_ref()?.anchor.as_ref()
     }
 
-    fn before(&self, time: Instant, by: Duration) -> Instant {
-        time.checked_sub(by).unwrap_or(time)
+    /// The answer for a frame that has left: what it shows is news for those to come.
+    fn answer_after(&mut self, index: u64, result: Result<Vec<Finding>, Failure>, now: Instant) {
+        let awaited = self.awaited.iter().position(|(frame, _)| frame.index == index);
+        let Some((frame, since)) = awaited.and_then(|at| self.awaited.remove(at)) else { return };
+        let Ok(findings) = result else { return self.pace.missed() };
+        self.learn(&findings, now.saturating_duration_since(since));
+        if self.anchor().is_none_or(|anchor| anchor.at.index < index) {
+            let findings = self.weigh(index, findings);
+            self.absorb(frame, findings);
+        }
     }
 
-    fn ask_wanted(&mut self, now: Instant) -> Option<Step> {
-        while let Some((index, need)) = self.wanted.pop_front() {
-            let step = self.ask(index, need, now);
-            if step.is_some() {
-                return step;
-            }
-        }
-        None
+    /// A weak finding where the picture has just been replaced is taken for a strong one: what
+    /// pops up is small or blurred at first, and nothing else is known of the place.
+    fn weigh(&self, index: u64, findings: Vec<Finding>) -> Vec<Finding> {
+        let lately = index.saturating_sub(FRESH)..=index;
+        let fresh = |finding: &Finding| {
+            let area = self.share(&finding.rect);
+            let mut frames = self.recent.iter().filter(|(n, _)| lately.contains(n));
+            frames.any(|(_, grid)| gate::jumps(grid, &area))
+        };
+        let weigh = |finding: Finding| match self.classes.strengthened(&finding) {
+            Some(strong) if fresh(&finding) => strong,
+            _ => finding,
+        };
+        findings.into_iter().map(weigh).collect()
     }
 
-    /// Marks a frame as asked for. `None` when it has left, was asked for already, or could not
-    /// be answered in time.
-    fn ask(&mut self, index: u64, need: Need, now: Instant) -> Option<Step> {
-        let lead = self.config.lead;
-        let held = self.held_mut(index)?;
-        let deadline = held.frame.due.checked_sub(lead)?;
-        if !matches!(held.sight, Sight::Unasked) || deadline <= now {
-            return None;
-        }
-        held.sight = Sight::Asked(now);
-        let time = held.frame.time;
-        if self.asked.is_none_or(|(last, _)| last < index) {
-            self.asked = Some((index, time));
-        }
-        Some(Step::Analyse { index, deadline, need })
+    /// A rectangle of the newest frame's size in shares of the picture, 0 to 1.
+    fn share(&self, rect: &Rect) -> Rect {
+        let (w, h) = (self.size.0 as f32, self.size.1 as f32);
+        Rect::new(rect.x / w, rect.y / h, rect.w / w, rect.h / h)
+    }
+
+    fn learn(&mut self, findings: &[Finding], took: Duration) {
+        let found = findings.iter().any(|finding| self.classes.grade(finding).is_some());
+        self.pace.answered(took, found);
+    }
+
+    /// Notes what the answer for `index` has cost the first frame that it says something of: the
+    /// analysed frame before it, too, since a model may blink.
+    fn note_need(&mut self, index: u64, now: Instant) {
+        let Some(end) = self.held.iter().position(|h| h.frame.index == index) else { return };
+        let before = self.held.range(..end).rposition(|h| h.is_seen() || h.frame.cut);
+        let first = before.unwrap_or(0);
+        let vouched = self.held.range(first..end).find(|h| !h.still).unwrap_or(&self.held[end]);
+        let Frame { due, hold, .. } = vouched.frame;
+        let late = now.saturating_duration_since(due);
+        let early = due.saturating_duration_since(now);
+        self.needed((hold + late).saturating_sub(early) + self.config.lead);
+    }
+
+    fn needed(&mut self, need: Duration) {
+        self.need = self.need.max(Some(need));
     }
 
     /// Takes the oldest frame out with its verdict.
     fn release(&mut self) -> Step {
         let verdict = if self.covering { Verdict::Covered(Reason::Operator) } else { self.judge() };
-        let Some(Held { frame, sight }) = self.held.pop_front() else { return Step::Wait(None) };
+        let Some(Held { frame, sight, .. }) = self.held.pop_front() else {
+            return Step::Wait(None);
+        };
+        let index = frame.index;
         if frame.cut {
             self.shot = None;
+            self.awaited.clear();
         }
-        if let Sight::Seen(findings) = sight {
-            let shot = self.shot.get_or_insert_with(|| Shot::new(&self.config, frame.size));
-            let at = Moment::new(frame.index, frame.time);
-            let known = shot.tracker.step(at, &findings, &self.classes);
-            let Frame { size, grid, .. } = frame;
-            shot.anchor = Some(Anchor { at, size, grid, findings, known });
+        if verdict.is_late() {
+            // How much more it would have needed nobody knows: an eighth, for a start.
+            self.needed(frame.hold + frame.hold / 8);
         }
-        Step::Release { index: frame.index, verdict }
-    }
-
-    /// The verdict on the oldest frame.
-    fn judge(&self) -> Verdict {
-        let Some(first) = self.held.front() else { return Verdict::Covered(Reason::Late) };
-        let shot_len =
-            self.held.iter().skip(1).position(|h| h.frame.cut).map_or(self.held.len(), |i| i + 1);
-        let Some(next) = self.held.range(..shot_len).position(Held::is_seen) else {
-            return self.unverified(shot_len);
-        };
-        let mut strange = Vec::new();
-        if next > 0 {
-            // Not analysed itself: two neighbours must vouch for it.
-            let after = &self.held[next];
-            let anchor = if first.frame.cut { None } else { self.anchor() };
-            let Some(anchor) = anchor else { return self.unverified(shot_len) };
-            let apart = after.frame.time - anchor.at.time;
-            if apart > self.config.max_gap.as_secs_f64() * GAP_SLACK {
-                return self.unverified(shot_len);
+        self.stretch(&frame);
+        match sight {
+            Sight::Seen(findings) => self.absorb(frame, findings),
+            Sight::Asked(since) if self.policy.mode == Mode::Instant => {
+                self.awaited.push_back((frame, since));
+                if self.awaited.len() > AWAITED {
+                    self.awaited.pop_front();
+                }
             }
-            strange = gate::transients(&anchor.grid, &first.frame.grid, &after.frame.grid);
+            Sight::Asked(_) | Sight::Unasked | Sight::Failed => {}
         }
-        self.regions(shot_len, &strange)
+        Step::Release { index, verdict }
     }
 
-    /// Whether what was seen at `fix` may be on `frame` too: nothing appeared or vanished there in
-    /// between. What cannot be looked up may.
-    fn may_be_there(&self, frame: &Frame, fix: &Fix) -> bool {
-        let (w, h) = (frame.size.0 as f32, frame.size.1 as f32);
-        let area = Rect::new(fix.rect.x / w, fix.rect.y / h, fix.rect.w / w, fix.rect.h / h);
-        let (first, last) = (frame.index.min(fix.at.index), frame.index.max(fix.at.index));
-        let between = self.recent.iter().filter(|(index, _)| (first + 1..=last).contains(index));
-        !between.into_iter().any(|(_, grid)| gate::jumps(grid, &area))
-    }
-
-    /// Why the oldest frame has no verdict, and what the rules make of that.
-    fn unverified(&self, shot_len: usize) -> Verdict {
-        let failed = self.held.range(..shot_len).any(|h| matches!(h.sight, Sight::Failed));
-        let reason = if failed { Reason::Failed } else { Reason::Late };
-        match self.policy.on_failure {
-            OnFailure::Cover => Verdict::Covered(reason),
-            OnFailure::Freeze => Verdict::Frozen(reason),
-            OnFailure::Pass => Verdict::Passed(reason),
+    /// The picture of the last analysed frame has stood until this one, if it has.
+    fn stretch(&mut self, frame: &Frame) {
+        let still = |anchor: &Anchor| self.unchanged(anchor.at.index, frame.index);
+        if self.anchor().is_some_and(still)
+            && let Some(anchor) = self.shot.as_mut().and_then(|shot| shot.anchor.as_mut())
+        {
+            anchor.until = Moment::new(frame.index, frame.time);
         }
     }
 
-    /// The regions of the oldest frame: everything known of its shot, before and after it.
-    fn regions(&self, shot_len: usize, strange: &[Rect]) -> Verdict {
-        let first = &self.held[0].frame;
-        let shot = if first.cut { None } else { self.shot.as_ref() };
-        let mut tracker = shot.map_or_else(
-            || Shot::new(&self.config, first.size).tracker,
-            |shot| shot.tracker.clone(),
-        );
-        let anchor = shot.and_then(|shot| shot.anchor.as_ref());
-        let mut known: Vec<Snapshot> = anchor.map(|a| a.known.clone()).into_iter().collect();
-        for Held { frame, sight } in self.held.range(..shot_len) {
-            if let Sight::Seen(findings) = sight {
-                let at = Moment::new(frame.index, frame.time);
-                known.push(tracker.step(at, findings, &self.classes));
+    /// What an analysed frame that has left shows is what the next ones are judged by.
+    fn absorb(&mut self, frame: Frame, findings: Vec<Finding>) {
+        let shot = self.shot.get_or_insert_with(|| Shot::new(&self.config, frame.size));
+        let at = Moment::new(frame.index, frame.time);
+        let known = shot.tracker.step(at, &findings, &self.classes);
+        let Frame { size, grid, .. } = frame;
+        shot.anchor = Some(Anchor { at, until: at, size, grid, findings, known });
+    }
+
+    /// Whether the frame that was asked for has been answered well, or may yet be.
+    fn stands(&self, index: u64) -> bool {
+        match self.held.iter().find(|held| held.frame.index == index) {
+            Some(held) => matches!(held.sight, Sight::Asked(_) | Sight::Seen(_)),
+            None => {
+                self.anchor().is_some_and(|anchor| anchor.at.index == index)
+                    || self.awaited.iter().any(|(frame, _)| frame.index == index)
             }
         }
-        let margins = Margins { padding: self.policy.padding, ..Margins::default() };
-        let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
-        let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.may_be_there(first, &fix));
-        let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
-        if regions.iter().any(|r| r.action == Action::Cover) {
-            return Verdict::Covered(Reason::Rule);
-        }
-        let (w, h) = (first.size.0 as f32, first.size.1 as f32);
-        regions.extend(strange.iter().map(|area| Region {
-            rect: Rect::new(area.x * w, area.y * h, area.w * w, area.h * h),
-            action: Action::Blur,
-        }));
-        if regions.is_empty() { Verdict::Clean } else { Verdict::Regions(regions) }
     }
+
+    /// Whether frame `n` shows the picture of frame `of`, and all between them do.
+    fn unchanged(&self, of: u64, n: u64) -> bool {
+        let mut frames = self.recent.iter().filter(|(index, _)| (of..=n).contains(index));
+        let Some((first, original)) = frames.next() else { return false };
+        *first == of && frames.all(|(_, grid)| gate::shows_the_same(grid, original))
+    }
+}
+
+impl Verdict {
+    /// Whether it stands in for one that was not there in time.
+    fn is_late(&self) -> bool {
+        matches!(
+            self,
+            Self::Covered(Reason::Late) | Self::Frozen(Reason::Late) | Self::Passed(Reason::Late)
+        )
+    }
+}
+
+fn before(time: Instant, by: Duration) -> Instant {
+    time.checked_sub(by).unwrap_or(time)
 }
 
 #[cfg(test)]

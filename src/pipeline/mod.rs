@@ -33,6 +33,7 @@ pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
 mod decode;
+pub(crate) mod delay;
 pub(crate) mod figures;
 mod gate;
 mod guard;
@@ -40,10 +41,13 @@ mod output;
 mod pace;
 mod rate;
 mod release;
+#[cfg(feature = "test-hooks")]
+pub mod replay;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod soak;
 mod switch;
 
+pub(crate) use delay::Delay;
 pub(crate) use figures::Figures;
 
 /// Encoded frames that may wait for the decoder: two seconds at 30 a second. When full, the new
@@ -97,6 +101,8 @@ pub(crate) struct Links {
     pub room: RoomMetrics,
     /// The stream's figures.
     pub figures: Arc<Figures>,
+    /// How long the stream's frames and packets are held.
+    pub delay: Arc<Delay>,
 }
 
 /// What both threads read and anyone may change.
@@ -159,12 +165,13 @@ impl Pipeline {
         policy: Arc<Policy>,
         timeline: Timeline,
     ) -> std::io::Result<Self> {
+        links.delay.start(spec.source, release::guess(spec.watch.max_gap));
         let (frames, frames_in) = sync_channel(DECODE_QUEUE);
         let (wake, inputs): (_, Receiver<release::Input>) = sync_channel(RELEASE_QUEUE);
         let controls = Arc::new(Controls::new(policy));
         let (upstream, figures) = (links.upstream.clone(), links.figures.clone());
         let track = spec.track.clone();
-        let decoder = decode::Stage::new(&spec, &links, controls.clone(), wake.clone());
+        let decoder = decode::Stage::new(&spec, &links, wake.clone());
         let releaser = release::Stage::new(spec, links, controls.clone(), timeline, wake.clone());
         let threads = vec![
             Thread::spawn("decode", move || decoder.run(&frames_in))?,

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::decode::Decoded;
+use super::delay::Settler;
 use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::output::Output;
 use super::{Controls, Links, Spec, Timeline, switch};
@@ -22,10 +23,22 @@ use crate::telemetry::{Outcome, Processor, Reason as Cover};
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
 /// core, three times that on a busy machine, and the dump button must be felt within 50 ms.
 const LEAD: Duration = Duration::from_millis(25);
-/// The time an analysis needs on a busy machine.
-const ANALYSIS: Duration = Duration::from_millis(80);
+/// The longest that samples of a clean stream at 30 frames a second are apart: five frames.
+const IDLE_GAP: Duration = Duration::from_millis(170);
+/// What an answer takes on a machine with some load.
+const ANSWER: Duration = Duration::from_millis(50);
 /// A class that was not seen for this long is news again.
 const NEWS_AFTER: Duration = Duration::from_secs(2);
+
+/// The guard's settings for frames that this stage releases.
+pub(super) fn config(max_gap: Duration, track: crate::track::Config) -> guard::Config {
+    guard::Config { max_gap, lead: LEAD, track }
+}
+
+/// The delay that a new track needs, as far as can be told before its first verdict.
+pub(super) fn guess(max_gap: Duration) -> Duration {
+    max_gap.min(IDLE_GAP) + ANSWER + LEAD
+}
 
 /// What wakes the release thread.
 #[derive(Debug)]
@@ -53,6 +66,7 @@ pub(super) struct Stage {
     policy: Arc<Policy>,
     version: u64,
     guard: Guard,
+    settler: Settler,
     held: VecDeque<Decoded>,
     output: Output,
     answers: SyncSender<Input>,
@@ -73,8 +87,8 @@ impl Stage {
     ) -> Self {
         let policy = controls.policy();
         let super::Watch { max_gap, track } = spec.watch;
-        let config = guard::Config { max_gap, lead: LEAD, analysis: ANALYSIS, track };
-        let guard = Guard::new(config, policy.clone());
+        let guard = Guard::new(config(max_gap, track), policy.clone());
+        let settler = Settler::new(links.delay.needed(spec.source));
         let output = Output::new(&spec, &links, timeline, switch::Config::default());
         Self {
             spec,
@@ -83,6 +97,7 @@ impl Stage {
             policy,
             version: 0,
             guard,
+            settler,
             held: VecDeque::new(),
             output,
             answers,
@@ -97,6 +112,7 @@ impl Stage {
     pub(super) fn run(mut self, inputs: &Receiver<Input>) {
         while !self.controls.stopping.load(Relaxed) {
             self.follow_controls();
+            self.settle();
             let wait = match self.guard.poll(clock::now()) {
                 Step::Analyse { index, deadline, need } => {
                     self.analyse(index, deadline, need);
@@ -133,6 +149,14 @@ impl Stage {
                 Input::Answer(index, answer) => self.answered(index, answer),
                 Input::Wake => {}
             }
+        }
+    }
+
+    /// Tells the stream how long verdicts take.
+    fn settle(&mut self) {
+        if let Some(need) = self.guard.take_need() {
+            self.settler.observe(need, clock::now());
+            self.links.delay.need(self.spec.source, self.settler.delay());
         }
     }
 
@@ -281,6 +305,7 @@ impl Stage {
                 let (outcome, label) = match reason {
                     Reason::Operator => (Outcome::Covered, Cover::Operator),
                     Reason::Rule => (Outcome::Covered, Cover::Rule),
+                    Reason::Unseen => (Outcome::Covered, Cover::Startup),
                     Reason::Late => (Outcome::Unverified, Cover::VerdictLate),
                     Reason::Failed => (Outcome::Unverified, Cover::DetectorFailed),
                 };

@@ -11,10 +11,10 @@ use fastrand::Rng;
 use tokio::sync::{broadcast, mpsc};
 
 use super::decode::{self, Decoded};
-use super::guard::{self, Guard, Step, Verdict};
+use super::guard::{Guard, Step, Verdict};
 use super::output::Output;
 use super::switch;
-use super::{Controls, Figures, Links, Spec, Timeline, Watch};
+use super::{Delay, Figures, Links, Spec, Timeline, Watch, release};
 use crate::censor::Document;
 use crate::detect::{self, Failure, Finding};
 use crate::livekit::{Outgoing, UpstreamCommand};
@@ -203,6 +203,7 @@ impl World {
             room: metrics.room("soak"),
             metrics,
             figures: Arc::new(Figures::default()),
+            delay: Arc::new(Delay::new(&policy)),
         };
         let watch =
             Watch { max_gap: Duration::from_millis(200), track: crate::track::Config::default() };
@@ -214,14 +215,7 @@ impl World {
             watch,
         };
         let timeline: Timeline = Arc::new(std::sync::Mutex::new(Rebase::new(90_000)));
-        let config = guard::Config {
-            max_gap: watch.max_gap,
-            lead: Duration::from_millis(25),
-            track: watch.track,
-            analysis: Duration::from_millis(80),
-        };
         let next = std::sync::mpsc::sync_channel(1).0;
-        let controls = Arc::new(Controls::new(policy.clone()));
         Ok(Self {
             random: Rng::with_seed(plan.seed),
             start,
@@ -231,8 +225,8 @@ impl World {
             key_at: Some(0),
             lost: false,
             secrets: VecDeque::new(),
-            stage: decode::Stage::new(&spec, &links, controls, next),
-            guard: Guard::new(config, policy),
+            stage: decode::Stage::new(&spec, &links, next),
+            guard: Guard::new(release::config(watch.max_gap, watch.track), policy),
             held: VecDeque::new(),
             output: Output::new(&spec, &links, timeline, switch::Config { linger: plan.linger }),
             links,

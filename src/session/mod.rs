@@ -13,12 +13,17 @@ use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
 use crate::pipeline::Watch;
 
+mod admission;
+mod entry;
+mod load;
 mod memory;
 mod open;
 mod registry;
 mod status;
 mod stream;
 
+pub use admission::{Limits, Refusal};
+pub use load::{Load, Sampler};
 pub use registry::Registry;
 
 /// What holds for every stream of this process.
@@ -32,6 +37,8 @@ pub struct Settings {
     pub rules: Document,
     /// Off: nothing is covered, whatever the rules say.
     pub enabled: bool,
+    /// How much may run.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -107,6 +114,8 @@ pub struct Statistics {
     pub frames: Frames,
     /// Findings that counted, by class.
     pub detections: BTreeMap<String, u64>,
+    /// How long frames are held, now or at the end: what the rules say, or what verdicts take.
+    pub delay_ms: f64,
     /// Time from a frame's arrival to its release.
     pub added_latency_ms: Percentiles,
     /// Viewers in the processed room.
@@ -201,6 +210,9 @@ pub enum StartError {
     /// LiveKit refused or cannot be reached.
     #[error("livekit: {0}")]
     Livekit(String),
+    /// It does not fit beside the streams that run.
+    #[error("overloaded: {0}")]
+    Overloaded(Refusal),
     /// Shutting down.
     #[error("the server is shutting down")]
     Closed,

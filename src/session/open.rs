@@ -11,8 +11,10 @@ use super::stream::{Control, Stream};
 use super::{Event, Settings, Spec, StartError};
 use crate::censor::Policy;
 use crate::detect;
-use crate::livekit::{self, Credentials, Downstream, Incoming, Link, publish, subscribe};
-use crate::pipeline::{Figures, Links};
+use crate::livekit::{
+    self, Credentials, Downstream, Entrance, Incoming, Link, Whom, publish, subscribe,
+};
+use crate::pipeline::{Delay, Figures, Links};
 use crate::runtime::{Exit, Supervisor};
 use crate::telemetry::Metrics;
 
@@ -70,9 +72,9 @@ impl Opening {
             .map_err(|e| StartError::Livekit(e.to_string()))?;
         let room = &self.spec.room;
         let (mut incoming, upstream, subscriber) =
-            subscribe::new(subscribe::Options::new(credentials.clone(), room));
+            subscribe::new(Entrance::raw(credentials.clone(), room), Whom::Broadcasters);
         let (outgoing, mut downstream, publisher) =
-            publish::new(publish::Options::new(credentials.clone(), room));
+            publish::new(Entrance::processed(credentials.clone(), room));
         let mut actors = Supervisor::new(CancellationToken::new());
         actors.spawn("subscribe", |stop| async { exit(subscriber.run(stop).await) });
         actors.spawn("publish", |stop| async { exit(publisher.run(stop).await) });
@@ -113,6 +115,7 @@ impl Opening {
             room: self.metrics.room(&self.spec.room),
             metrics: self.metrics,
             figures: self.figures,
+            delay: Arc::new(Delay::new(&self.policy)),
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -10,18 +10,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::admission::{Presence, Refusal, admit};
+use super::entry::Entry;
+use super::load::Load;
 use super::memory::{Memory, Said};
 use super::open::{self, Opened};
-use super::status::Status;
 use super::stream::{Control, End};
 use super::{
-    Command, Event, Manager, Origin, Settings, Start, StartError, State, Statistics, Summary,
-    Target, Viewers,
+    Command, Event, Manager, Origin, Settings, Start, StartError, State, Summary, Target, Viewers,
 };
-use crate::censor::{Document, Policy};
 use crate::detect;
 use crate::livekit::processed_room;
-use crate::pipeline::Figures;
+use crate::media::clock;
 use crate::telemetry::Metrics;
 
 /// Requests that may wait for the actor; when full, callers wait.
@@ -30,27 +30,6 @@ const COMMANDS: usize = 64;
 const CONTROLS: usize = 16;
 /// Streams that are over and still remembered, newest first.
 const PAST: usize = 1_000;
-/// Viewers of one stream that are told apart; those beyond count as new each time.
-const KNOWN_VIEWERS: usize = 100_000;
-
-/// A stream that is starting, running or ending.
-struct Entry {
-    id: Uuid,
-    room: String,
-    started_at: Timestamp,
-    status: Arc<Status>,
-    figures: Arc<Figures>,
-    viewers: Viewers,
-    watching: HashSet<String>,
-    stop: CancellationToken,
-    controls: mpsc::Sender<Control>,
-    origin: Origin,
-    /// What its operator said, to be kept when it ends.
-    said: Said,
-    /// Whether both rooms were joined; `None` while that is not known.
-    opened: watch::Receiver<Option<Result<(), StartError>>>,
-    waiting_for_end: Vec<oneshot::Sender<Option<Summary>>>,
-}
 
 /// All streams of this process.
 pub struct Registry {
@@ -62,18 +41,21 @@ pub struct Registry {
     live: Vec<Entry>,
     past: VecDeque<Summary>,
     memory: Memory,
+    /// What this machine does; changes once a second.
+    load: watch::Receiver<Load>,
     tasks: JoinSet<(Uuid, Option<End>)>,
     /// Operators who wait until a stream that started by itself is in its rooms.
     claims: JoinSet<()>,
 }
 
 impl Registry {
-    /// The handle and the actor.
+    /// The handle and the actor. `load` is the machine's, from [`super::Sampler`].
     pub fn new(
         settings: Settings,
         detect: detect::Service,
         metrics: Metrics,
         events: broadcast::Sender<Event>,
+        load: watch::Receiver<Load>,
     ) -> (Manager, Self) {
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let manager = Manager::new(commands_in, events.clone());
@@ -86,6 +68,7 @@ impl Registry {
             live: Vec::new(),
             past: VecDeque::new(),
             memory: Memory::default(),
+            load,
             tasks: JoinSet::new(),
             claims: JoinSet::new(),
         };
@@ -108,6 +91,7 @@ impl Registry {
                 }
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
                 Some(_) = self.claims.join_next() => {}
+                Ok(()) = self.load.changed() => self.look(),
                 command = self.commands.recv() => match command {
                     Some(Command::Close(reply)) => {
                         closing.push(reply);
@@ -183,6 +167,12 @@ impl Registry {
             }
             return;
         }
+        if let Err(refusal) = self.admit() {
+            tracing::warn!(room = start.room, origin = ?start.origin, %refusal, "stream refused");
+            self.metrics.streams_refused(refusal.label()).inc();
+            let _ = reply.send(Err(StartError::Overloaded(refusal)));
+            return;
+        }
         let (controls_in, controls) = mpsc::channel(CONTROLS);
         let (opened_in, opened) = watch::channel(None);
         let entry = Entry {
@@ -199,6 +189,7 @@ impl Registry {
             said,
             opened,
             waiting_for_end: Vec::new(),
+            presence: Presence::default(),
         };
         let opening = open::Opening {
             spec: super::Spec {
@@ -242,6 +233,21 @@ impl Registry {
             }
         });
         self.gauge();
+    }
+
+    /// Whether one more stream fits.
+    fn admit(&self) -> Result<(), Refusal> {
+        let now = clock::now();
+        let missing: Vec<f64> = self.live.iter().map(|e| e.presence.missing(now)).collect();
+        admit(&self.load.borrow(), &missing, &self.settings.limits)
+    }
+
+    /// Sees which streams have frames: those are in the figures.
+    fn look(&mut self) {
+        let now = clock::now();
+        for entry in &mut self.live {
+            entry.presence.observe(entry.figures.received.load(Relaxed), now);
+        }
     }
 
     fn end(&mut self, target: &Target, reply: oneshot::Sender<Option<Summary>>) {
@@ -326,15 +332,7 @@ impl Registry {
         else {
             return;
         };
-        if joined {
-            if entry.watching.len() < KNOWN_VIEWERS && entry.watching.insert(identity.to_owned()) {
-                entry.viewers.total += 1;
-            }
-        } else {
-            entry.watching.remove(identity);
-        }
-        entry.viewers.current = u32::try_from(entry.watching.len()).unwrap_or(u32::MAX);
-        entry.viewers.peak = entry.viewers.peak.max(entry.viewers.current);
+        entry.viewer(identity, joined);
     }
 
     fn gauge(&self) {
@@ -342,54 +340,96 @@ impl Registry {
     }
 }
 
-impl Entry {
-    /// Presses the dump button of a new stream that was pressed in the room's last one. The
-    /// stream reads its controls before its first frame.
-    fn cover_again(&self) {
-        if let Some(mute) = self.said.cover {
-            let _ = self.controls.try_send(Control::Cover { on: true, mute });
-            self.status.covering(true);
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::censor::Document;
+    use crate::detect::{Detector, Error, Finding, Model, Opened};
+    use crate::livekit::Credentials;
+    use crate::media::Picture;
+    use crate::pipeline::Watch;
+    use crate::runtime::{Exit, Supervisor};
+    use crate::session::Limits;
+
+    /// A model that finds nothing.
+    struct Blind;
+
+    impl Model for Blind {
+        fn name(&self) -> &str {
+            "blind"
+        }
+
+        fn bucket(&self, _: &Picture) -> u32 {
+            0
+        }
+
+        fn open(&self) -> Result<Opened, Error> {
+            let (detector, provider) = (Box::new(Self), "script".into());
+            Ok(Opened { detector, provider, fallback: None, batches: false, classes: Vec::new() })
         }
     }
 
-    /// An operator starts a stream that a webhook has started already: it becomes theirs, with
-    /// their rules. The answer comes when it is in both rooms.
-    fn claim(
-        &mut self,
-        rules: Document,
-        policy: Arc<Policy>,
-        reply: oneshot::Sender<Result<Summary, StartError>>,
-    ) -> impl Future<Output = ()> + use<> {
-        self.origin = Origin::Operator;
-        self.said.rules = rules;
-        let accepted = self.controls.try_send(Control::Rules(policy)).is_ok();
-        let (mut opened, summary) = (self.opened.clone(), self.summary());
-        async move {
-            let joined = match opened.wait_for(Option::is_some).await {
-                Ok(joined) if accepted => joined.clone().unwrap_or(Err(StartError::Closed)),
-                _ => Err(StartError::Closed),
-            };
-            let _ = reply.send(joined.map(|()| summary));
+    impl Detector for Blind {
+        fn detect(&mut self, pictures: &[Arc<Picture>]) -> Result<Vec<Vec<Finding>>, Error> {
+            Ok(pictures.iter().map(|_| Vec::new()).collect())
         }
     }
 
-    fn summary(&self) -> Summary {
-        let (state, problems) = self.status.read();
-        let lasted = Timestamp::now().duration_since(self.started_at);
-        Summary {
-            stream_id: self.id,
-            room_name: self.room.clone(),
-            processed_room: processed_room(&self.room),
-            state,
-            started_at: self.started_at,
-            ended_at: None,
-            covered: self.status.is_covering(),
-            statistics: Statistics {
-                duration_seconds: Duration::try_from(lasted).unwrap_or_default().as_secs_f64(),
-                viewers: self.viewers,
-                ..self.figures.statistics()
+    fn settings(limits: Limits) -> Settings {
+        Settings {
+            credentials: Credentials {
+                url: "ws://127.0.0.1:1".into(),
+                api_key: "key".into(),
+                api_secret: "secret".into(),
             },
-            problems,
+            watch: Watch {
+                max_gap: Duration::from_millis(200),
+                track: crate::track::Config::default(),
+            },
+            rules: Document::default(),
+            enabled: true,
+            limits,
         }
+    }
+
+    fn start(room: &str, origin: Origin) -> Start {
+        Start { room: room.into(), participant: None, rules: Document::default(), origin }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_leaves_nothing_and_what_runs_already_is_not_refused() {
+        let limits = Limits { max_cpu: 0.0, max_streams: 1, stream_cpu: 0.1, looks: 5.0 };
+        let config = detect::Config { workers: 1, ..detect::Config::default() };
+        let detect = detect::Service::start_with(&config, vec![Arc::new(Blind)], |_| {}).unwrap();
+        let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        let events = broadcast::Sender::new(4);
+        let (_load, load) = watch::channel(Load::default());
+        let (manager, registry) =
+            Registry::new(settings(limits), detect, metrics.clone(), events, load);
+        // Nobody listens at LiveKit's address: a start that is let in fails there.
+        let mut tasks = Supervisor::new(CancellationToken::new());
+        let by = |room, origin| manager.start(start(room, origin));
+        let (first, other, claim, ()) = tokio::join!(
+            by("stage", Origin::Webhook),
+            by("other", Origin::Operator),
+            by("stage", Origin::Operator),
+            async {
+                tasks.spawn("sessions", |stop| async {
+                    registry.run(stop).await;
+                    Exit::Finished
+                });
+            }
+        );
+        assert!(matches!(first, Err(StartError::Livekit(_))), "{first:?}");
+        assert!(
+            matches!(other, Err(StartError::Overloaded(Refusal::Streams { max: 1 }))),
+            "{other:?}"
+        );
+        assert!(matches!(claim, Err(StartError::Livekit(_))), "{claim:?}");
+        assert_eq!(metrics.streams_refused(crate::telemetry::Refused::Streams).get(), 1);
+        assert!(manager.list().await.is_empty());
+        manager.close().await;
     }
 }

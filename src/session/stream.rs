@@ -148,7 +148,10 @@ impl Run {
                 self.covering = on;
                 self.muted = on && mute;
             }
-            Control::Rules(policy) => self.stream.policy = policy,
+            Control::Rules(policy) => {
+                self.stream.links.delay.set_policy(&policy);
+                self.stream.policy = policy;
+            }
         }
         for slot in self.slots.values_mut() {
             match &mut slot.lane {
@@ -156,8 +159,7 @@ impl Run {
                     pipeline.cover(self.covering);
                     pipeline.set_policy(self.stream.policy.clone());
                 }
-                Some(Lane::Audio(lane)) => lane.set_delay(self.stream.policy.delay),
-                None => {}
+                Some(Lane::Audio(_)) | None => {}
             }
         }
     }
@@ -264,7 +266,7 @@ impl Run {
 
     fn lane(&self, track: &Track, timeline: Timeline) -> Option<Lane> {
         if track.source.kind() == Kind::Audio {
-            let delay = self.stream.policy.delay;
+            let delay = self.stream.links.delay.clone();
             return Some(Lane::Audio(audio::Lane::new(track.source, delay, timeline)));
         }
         let spec = Spec {
@@ -333,6 +335,7 @@ impl Run {
             .collect();
         for source in gone {
             self.slots.remove(&source);
+            self.stream.links.delay.forget(source);
             self.send(Outgoing::Retract { source });
         }
         self.revive();

@@ -60,7 +60,7 @@ labels! {
         Operator = "operator",
         /// The rules forbid what is on it.
         Rule = "rule",
-        /// Nothing was analysed yet.
+        /// Nothing of its shot was analysed yet.
         Startup = "startup",
     }
 }
@@ -88,6 +88,22 @@ labels! {
         Upstream = "upstream",
         /// By a viewer, of us.
         Downstream = "downstream",
+    }
+}
+
+labels! {
+    /// Why a stream was not started.
+    Refused {
+        /// The processors would be too busy.
+        Cpu = "cpu",
+        /// The detectors would be too busy.
+        Detection = "detection",
+        /// Verdicts come late already.
+        Late = "verdicts_late",
+        /// Too little memory is left.
+        Memory = "memory",
+        /// As many run as may.
+        Streams = "streams",
     }
 }
 
@@ -145,4 +161,9 @@ pub(super) struct DirectionLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReasonLabels {
     pub(super) reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RefusedLabels {
+    pub(super) reason: Refused,
 }

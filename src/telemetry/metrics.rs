@@ -4,6 +4,7 @@
 //! were resolved before ([`RoomMetrics`]): atomics only, no lock, no allocation.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,7 +16,8 @@ use prometheus_client::registry::{Metric, Registry};
 use super::histogram::Histogram;
 use super::labels::{
     Breaker, DetectionLabels, DetectorLabels, Direction, DirectionLabels, HttpLabels, Outcome,
-    OutcomeLabels, Processor, ProcessorLabels, QueueLabels, Reason, ReasonLabels,
+    OutcomeLabels, Processor, ProcessorLabels, QueueLabels, Reason, ReasonLabels, Refused,
+    RefusedLabels,
 };
 use super::rooms::Rooms;
 
@@ -49,13 +51,47 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     http: Histograms<HttpLabels>,
-    streams: Gauge,
+    load: Load,
     censorship: Gauge,
     rooms: Mutex<Rooms>,
     detector_up: Family<DetectorLabels, Gauge>,
     breaker: Family<DetectorLabels, Gauge>,
     queue: Family<QueueLabels, Gauge>,
     global: Global,
+}
+
+/// How much runs, and how much more could.
+#[derive(Debug)]
+struct Load {
+    streams: Gauge,
+    refused: [Counter; 5],
+    cpu_busy: Gauge<f64, AtomicU64>,
+    detect_busy: Gauge<f64, AtomicU64>,
+}
+
+impl Load {
+    fn declare(declare: &mut Declare<'_>) -> Self {
+        let refused: Family<RefusedLabels, Counter> = declare.metric(
+            "scrim_streams_refused",
+            "Streams that were not started, by the reason",
+            Family::default(),
+        );
+        Self {
+            streams: declare.metric("livekit_active_streams", "Streams that run", Gauge::default()),
+            refused: Refused::ALL
+                .map(|reason| refused.get_or_create_owned(&RefusedLabels { reason })),
+            cpu_busy: declare.metric(
+                "scrim_cpu_busy_ratio",
+                "Share of the processors that is busy with anything, 0 to 1",
+                Gauge::default(),
+            ),
+            detect_busy: declare.metric(
+                "scrim_detect_busy_ratio",
+                "Share of the time that the threads of detection spend in models, 0 to 1",
+                Gauge::default(),
+            ),
+        }
+    }
 }
 
 /// Families with a room label.
@@ -103,8 +139,7 @@ impl Metrics {
             declare.histograms("http_request_duration_seconds", "Time to answer a request", || {
                 Histogram::new(REQUEST)
             });
-        let streams =
-            declare.metric("livekit_active_streams", "Streams that run", Gauge::default());
+        let load = Load::declare(&mut declare);
         let censorship = declare.metric(
             "scrim_censorship_enabled",
             "1 unless everything is forwarded",
@@ -139,8 +174,7 @@ impl Metrics {
         let global = Global::declare(&mut declare);
         registry.register_collector(Box::new(super::process::ProcessCollector));
         let rooms = Mutex::new(Rooms::new(ROOMS_MAX, per_room));
-        let inner = Inner { http, streams, censorship, rooms, detector_up, breaker, queue, global };
-        Self(Arc::new(inner))
+        Self(Arc::new(Inner { http, load, censorship, rooms, detector_up, breaker, queue, global }))
     }
 
     /// The histogram of answered requests. `method` and `route` must come from closed sets.
@@ -151,7 +185,18 @@ impl Metrics {
 
     /// Streams that run.
     pub fn active_streams(&self) -> &Gauge {
-        &self.0.streams
+        &self.0.load.streams
+    }
+
+    /// Streams that were not started, by the reason.
+    pub fn streams_refused(&self, reason: Refused) -> &Counter {
+        &self.0.load.refused[reason as usize]
+    }
+
+    /// Shows how busy the processors and detection's threads are, as shares of 1.
+    pub fn set_busy(&self, cpu: f64, detection: f64) {
+        self.0.load.cpu_busy.set(cpu);
+        self.0.load.detect_busy.set(detection);
     }
 
     /// Shows whether anything is covered at all.

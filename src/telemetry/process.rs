@@ -1,4 +1,4 @@
-//! What the system says about this process, read from `/proc/self` at each scrape.
+//! What the system says about this process, and others of this machine, read from `/proc`.
 
 use std::fs;
 
@@ -7,10 +7,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Ticks a second in `/proc/self/stat`; the same on every Linux system.
-const TICKS: f64 = 100.0;
+/// Ticks a second in `/proc/PID/stat`; the same on every Linux system.
+pub(super) const TICKS: f64 = 100.0;
 
-/// Figures of this process.
+/// Figures of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
     /// Memory that is in RAM, in bytes.
@@ -24,28 +24,39 @@ pub struct Process {
 }
 
 impl Process {
-    /// Reads the figures; zero where the system does not tell.
+    /// Reads the figures of this process; zero where the system does not tell.
     pub fn read() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        Self {
+        Self::at("/proc/self").unwrap_or_default()
+    }
+
+    /// Reads the figures of another process; `None` when there is none with this id. Zero where
+    /// the system does not tell.
+    pub fn of(pid: u32) -> Option<Self> {
+        Self::at(&format!("/proc/{pid}"))
+    }
+
+    fn at(folder: &str) -> Option<Self> {
+        let stat = fs::read_to_string(format!("{folder}/stat")).ok()?;
+        let status = fs::read_to_string(format!("{folder}/status")).unwrap_or_default();
+        let fds = fs::read_dir(format!("{folder}/fd"));
+        Some(Self {
             resident_bytes: field(&status, "VmRSS:") * 1_024,
             threads: field(&status, "Threads:"),
-            open_fds: fs::read_dir("/proc/self/fd").map_or(0, |fds| fds.count() as u64),
+            open_fds: fds.map_or(0, |fds| fds.count() as u64),
             cpu_seconds: cpu_seconds(&stat),
-        }
+        })
     }
 }
 
-/// The number after `name` in `/proc/self/status`.
-fn field(status: &str, name: &str) -> u64 {
+/// The number after `name` in `/proc/PID/status` and files like it.
+pub(super) fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// User and system time: the 12th and 13th field after the name, which stands in parentheses and
-/// may hold anything.
-fn cpu_seconds(stat: &str) -> f64 {
+/// User and system time, seconds, out of the line in `/proc/PID/stat`: the 12th and 13th field after
+/// the name, which stands in parentheses and may hold anything.
+pub(crate) fn cpu_seconds(stat: &str) -> f64 {
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields = after_name.split_whitespace().skip(11).take(2);
     fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS

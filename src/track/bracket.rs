@@ -302,12 +302,12 @@ mod tests {
     #[test]
     fn what_disappears_stays_covered_while_it_coasts() {
         let snapshots: Vec<_> = shot(
-            &(0..8).map(|i| (3 * i, if i == 0 { vec![HERE] } else { vec![] })).collect::<Vec<_>>(),
+            &(0..12).map(|i| (3 * i, if i == 0 { vec![HERE] } else { vec![] })).collect::<Vec<_>>(),
         );
-        for n in 0..15 {
+        for n in 0..33 {
             assert!(holds(&at(n, &snapshots), &HERE), "at {n}");
         }
-        assert!(at(15, &snapshots).is_empty());
+        assert!(at(33, &snapshots).is_empty());
     }
 
     #[test]

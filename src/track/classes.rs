@@ -19,7 +19,7 @@ pub struct Classes {
 
 /// How much a finding may do.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Grade {
+pub(crate) enum Grade {
     /// Starts a track, or continues one.
     Strong(Action),
     /// Continues a track.
@@ -35,10 +35,17 @@ impl Classes {
         Self { covered: policy.classes.clone() }
     }
 
+    /// The finding as a strong one, if it is a weak one.
+    pub(crate) fn strengthened(&self, finding: &Finding) -> Option<Finding> {
+        let Some(Grade::Weak(_)) = self.grade(finding) else { return None };
+        let (threshold, _) = *self.covered.get(&*finding.class)?;
+        Some(Finding { score: threshold, ..finding.clone() })
+    }
+
     /// What `finding` may do; `None` when the rules have nothing to do with it.
     ///
     /// A score that is no number counts as strong.
-    pub(super) fn grade(&self, finding: &Finding) -> Option<Grade> {
+    pub(crate) fn grade(&self, finding: &Finding) -> Option<Grade> {
         let Some(&(threshold, action)) = self.covered.get(&*finding.class) else {
             let group = part(&finding.class);
             return self.covered.keys().any(|class| part(class) == group).then_some(Grade::Mate);

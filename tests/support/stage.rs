@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use scrim::livekit::token::{Grant, Role};
 use scrim::livekit::{
-    Credentials, Downstream, Exit, Faults, Incoming, Link, Outgoing, UpstreamCommand, publish,
-    subscribe,
+    Credentials, Downstream, Entrance, Exit, Faults, Incoming, Link, Outgoing, UpstreamCommand,
+    Whom, processed_room, publish, subscribe,
 };
 use scrim::media::{AudioFrame, Source, VideoCodec, VideoFrame};
 use tokio::sync::mpsc;
@@ -44,10 +45,10 @@ impl Broadcaster {
 
     /// Joins at this address.
     pub fn join_at(credentials: Credentials, room: &str, identity: &str) -> Self {
-        let mut options = publish::Options::new(credentials, room);
-        options.identity = identity.into();
-        let faults = options.faults.clone();
-        let (outgoing, mut downstream, actor) = publish::new(options);
+        let room = processed_room(room);
+        let entrance = Entrance::signed(credentials, Grant::new(Role::Server, room, identity));
+        let faults = entrance.faults.clone();
+        let (outgoing, mut downstream, actor) = publish::new(entrance);
         let stop = CancellationToken::new();
         let keyframe = Arc::new(AtomicBool::new(false));
         let (events_in, events) = mpsc::unbounded_channel();
@@ -189,9 +190,9 @@ impl Watcher {
 
     /// Joins at this address.
     pub fn join_at(credentials: Credentials, room: &str) -> Self {
-        let options = subscribe::Options::new(credentials, room);
-        let faults = options.faults.clone();
-        let (incoming, commands, actor) = subscribe::new(options);
+        let entrance = Entrance::raw(credentials, room);
+        let faults = entrance.faults.clone();
+        let (incoming, commands, actor) = subscribe::new(entrance, Whom::Broadcasters);
         let stop = CancellationToken::new();
         let actor = tokio::spawn(actor.run(stop.clone()));
         Self { faults, incoming, commands, stop, actor }

@@ -1,4 +1,4 @@
-//! In the processed room: tracks are negotiated, frames released, keyframe wishes taken.
+//! In the room: tracks are negotiated, frames released, keyframe wishes taken.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const EARLY: Duration = Duration::from_micros(500);
 
 impl Actor {
     /// Stays in the room until it is over; `None` when that was wanted.
-    pub(super) async fn serve(
+    pub(super) async fn publish(
         &mut self,
         room: &mut Room,
         stop: &CancellationToken,
@@ -111,12 +111,12 @@ impl Actor {
             },
             Happened::Message(message) => return self.message(*message, room),
             Happened::Lost(reason) => {
-                tracing::warn!(room = self.options.room, reason, "processed room lost, resuming");
+                tracing::warn!(room = self.entrance.room, reason, "room lost, resuming");
                 self.outlet.control(Downstream::Link(Link::Reconnecting(reason)));
             }
             Happened::Resumed => self.resynchronise(room),
             Happened::Restored => {
-                tracing::info!(room = self.options.room, "processed room resumed");
+                tracing::info!(room = self.entrance.room, "room resumed");
                 self.outlet.control(Downstream::Link(Link::Connected));
                 // What was lost on the way is mended for viewers by a keyframe.
                 for source in self.tracks.sources() {

@@ -13,11 +13,15 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Within this time one candidate for the minimum is enough; bounds the window to 101 entries.
 const BUCKET: Duration = Duration::from_millis(100);
 
-/// Most that playback may be slowed down or sped up, parts of 1. Below what anybody sees or hears
-/// in a picture; the sender reports carry it to the viewer's clock.
+/// Most that playback may be sped up, parts of 1. Below what anybody sees or hears in a picture;
+/// the sender reports carry it to the viewer's clock.
 const SLEW: i64 = 100;
 
-/// The same in the first [`SETTLE`] of a timeline: its first frame is a keyframe, which took its
+/// Most that it is slowed down for a longer delay: while it is too short, frames are covered.
+/// Players stretch sound that far without anybody hearing it.
+const SLEW_LONGER: i64 = 25;
+
+/// Most in the first [`SETTLE`] of a timeline: its first frame is a keyframe, which took its
 /// time through the network, and the 100 ms it may be late are gone before anyone has settled.
 const SLEW_AT_START: i64 = 10;
 
@@ -36,11 +40,10 @@ const STUCK: Duration = Duration::from_secs(2);
 
 /// Maps RTP times to release times.
 ///
-/// The network's part is the least of (arrival − RTP time) over the last 10 s. Changes of that, of
-/// the delay, and between the clocks are followed by playing up to 1 % faster or slower (10 % in the
-/// first two seconds); the time
-/// steps only where the source's timeline does. Release times never go backwards, and are never
-/// before the arrival.
+/// The network's part is the least of (arrival − RTP time) over the last 10 s. Changes of that,
+/// and between the clocks, are followed by playing up to 1 % faster or slower (10 % in the first
+/// two seconds), changes of the delay by up to 1 % faster or 4 % slower; the time steps only where
+/// the source's timeline does. Release times never go backwards, and are never before the arrival.
 #[derive(Debug)]
 pub struct ReleaseClock {
     rate_hz: u32,
@@ -50,14 +53,16 @@ pub struct ReleaseClock {
 }
 
 /// One continuous run of RTP times. Offsets are nanoseconds of local time beyond RTP time, both
-/// counted from the first frame of the run.
+/// counted from the first frame of the run. What is added to RTP time is `base` and `held`.
 #[derive(Debug)]
 struct Timeline {
     start: Instant,
     first_rtp: u64,
     last_rtp: u64,
-    /// What is added to RTP time: follows the least offset plus the delay.
-    applied: i64,
+    /// Follows the least offset.
+    base: i64,
+    /// Follows the delay.
+    held: i64,
     /// (arrival, offset), both rising: the first is the least of the window.
     least: VecDeque<(Instant, i64)>,
     /// Since when every frame came late.
@@ -71,9 +76,16 @@ impl ReleaseClock {
         Self { rate_hz, delay: signed(delay), timeline: None, last: None }
     }
 
-    /// Changes the delay, gradually: 1 s more takes 100 s.
+    /// Changes the delay, gradually: 100 ms more take 2.5 s, 100 ms less 10 s.
     pub fn set_delay(&mut self, delay: Duration) {
         self.delay = signed(delay);
+    }
+
+    /// How long the last scheduled frame is held beyond the earliest that one could be released:
+    /// the delay as it is by now.
+    pub fn hold(&self) -> Duration {
+        let hold = self.timeline.as_ref().map_or(self.delay, |timeline| timeline.held);
+        Duration::from_nanos(u64::try_from(hold).unwrap_or(0))
     }
 
     /// When to release the frame of `rtp_time` (extended, in decoding order) that came at
@@ -102,7 +114,8 @@ impl Timeline {
             start: arrival,
             first_rtp: rtp_time,
             last_rtp: rtp_time,
-            applied: delay,
+            base: 0,
+            held: delay,
             least: VecDeque::new(),
             late_since: None,
         }
@@ -119,10 +132,11 @@ impl Timeline {
         let step = nanos(rtp_time - self.last_rtp, rate_hz);
         self.last_rtp = rtp_time;
         let offset = signed(arrival.saturating_duration_since(self.start)) - elapsed;
-        let target = self.note(arrival, offset) + delay;
+        let least = self.note(arrival, offset);
         let most = step / if elapsed < signed(SETTLE) { SLEW_AT_START } else { SLEW };
-        self.applied += (target - self.applied).clamp(-most, most);
-        after(self.start, elapsed + self.applied)
+        self.base += (least - self.base).clamp(-most, most);
+        self.held += (delay - self.held).clamp(-step / SLEW, step / SLEW_LONGER);
+        after(self.start, elapsed + self.base + self.held)
     }
 
     /// Adds an offset to the window, and returns the least in it.

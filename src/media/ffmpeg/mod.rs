@@ -10,13 +10,28 @@ use super::{Plane, PlaneMut};
 
 /// Prepares FFmpeg once a process. Its own log is silenced: a damaged frame is an event of ours,
 /// not a line on standard error for each of its macroblocks.
-pub(super) fn init() {
+pub(crate) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Fails only for missing devices, which are not used.
         let _ = ffmpeg_next::init();
         ffmpeg_next::util::log::set_level(ffmpeg_next::util::log::Level::Quiet);
     });
+}
+
+/// The extra data of a stream's codec: parameter sets, as its container keeps them.
+pub(crate) fn extradata(parameters: &ffmpeg_next::codec::Parameters) -> Vec<u8> {
+    // SAFETY: the parameters are valid while borrowed; their extra data, if there is any, is of
+    // the size they say.
+    unsafe {
+        let raw = &*parameters.as_ptr();
+        match usize::try_from(raw.extradata_size) {
+            Ok(size) if !raw.extradata.is_null() => {
+                std::slice::from_raw_parts(raw.extradata, size).to_vec()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 /// The width and height of plane `index` (0 to 2) of a 4:2:0 frame, in samples.

@@ -12,8 +12,7 @@ use crate::media::clock;
 const CONFIG: Config = Config {
     max_gap: Duration::from_millis(200),
     lead: Duration::from_millis(20),
-    analysis: Duration::from_millis(60),
-    track: track::Config { coast: 4, decay: 0.85, predict: true },
+    track: track::Config { coast: 30, decay: 0.85, predict: true },
 };
 const DELAY: Duration = Duration::from_millis(200);
 const SIZE: (u32, u32) = (1280, 720);
@@ -28,8 +27,10 @@ fn faces() -> Arc<Policy> {
     )
 }
 
-fn grid(value: u8) -> Arc<Grid> {
-    Arc::new(gate::tests::flat(value))
+fn grid(value: u8, moving: bool) -> Arc<Grid> {
+    let mut grid = gate::tests::flat(value);
+    grid.change.fill(if moving { 5 } else { 0 });
+    Arc::new(grid)
 }
 
 fn face(x: f32) -> Finding {
@@ -129,8 +130,9 @@ impl Play {
                 index,
                 time: rtp as f64 / 1000.0,
                 due: start + Duration::from_millis(now) + DELAY,
+                hold: DELAY,
                 size: SIZE,
-                grid: grid(100),
+                grid: grid(100, shown.moving),
                 cut,
                 moving: shown.moving,
             };
@@ -243,11 +245,16 @@ proptest! {
                 continue;
             }
             let a = play.witness(r.index, r.at, false);
+            prop_assert!(a.is_some(), "frame {} shown, nothing seen before it", r.index);
+            // The picture of the frame before stands until something moves.
+            let moves = |i: &u64| play.frames[*i as usize].1.moving;
+            let until = (a.unwrap() + 1..=r.index).find(moves).map(|moved| moved - 1);
+            let Some(until) = until else { continue };
             let b = play.witness(r.index, r.at, true);
-            prop_assert!(a.is_some() && b.is_some(), "frame {} shown, seen {:?} {:?}", r.index, a, b);
-            let time = |i: Option<u64>| play.frames[i.unwrap() as usize].0.time;
+            prop_assert!(b.is_some(), "frame {} shown, nothing seen after it", r.index);
+            let time = |i: u64| play.frames[i as usize].0.time;
             prop_assert!(
-                time(b) - time(a) <= CONFIG.max_gap.as_secs_f64() * GAP_SLACK + 1e-9,
+                time(b.unwrap()) - time(until) <= CONFIG.max_gap.as_secs_f64() * judge::GAP_SLACK + 1e-9,
                 "frame {} shown between frames {:?} and {:?}, too far apart", r.index, a, b
             );
         }
@@ -302,8 +309,9 @@ fn steady(
                 index,
                 time: ms as f64 / 1000.0,
                 due: now + DELAY,
+                hold: DELAY,
                 size: SIZE,
-                grid: grid(if index == 5 { 140 } else { 100 }),
+                grid: grid(if index == 5 { 140 } else { 100 }, moving),
                 cut: index == 0,
                 moving,
             });
@@ -330,7 +338,7 @@ fn a_clean_stream_is_clean_from_its_first_frame_to_its_last() {
     let mut guard = Guard::new(CONFIG, faces());
     let (verdicts, asked) = steady(&mut guard, 90, true, |_| Some(Ok(Vec::new())));
     assert!(verdicts.iter().all(|v| *v == Verdict::Clean), "{verdicts:?}");
-    assert_eq!(asked.len(), 90, "a quick machine looks at every moving frame");
+    assert!((18..=30).contains(&asked.len()), "every fifth frame, or so: {asked:?}");
 }
 
 #[test]
@@ -338,7 +346,7 @@ fn a_still_picture_is_looked_at_no_more_often_than_it_must_be_and_a_flash_in_it_
     let mut guard = Guard::new(CONFIG, faces());
     let (verdicts, asked) = steady(&mut guard, 90, false, |_| Some(Ok(Vec::new())));
     assert!(verdicts.iter().all(|v| *v == Verdict::Clean), "{verdicts:?}");
-    assert!(asked.len() <= 31, "more than every third frame: {asked:?}");
+    assert!(asked.len() <= 8, "more than once a second and around the flash: {asked:?}");
     assert!(asked.contains(&5), "the flash of one frame is not analysed: {asked:?}");
 }
 
@@ -355,9 +363,51 @@ fn a_dead_detector_covers_everything_and_says_why() {
 }
 
 #[test]
+fn where_something_is_found_every_frame_is_looked_at() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let (_, asked) = steady(&mut guard, 90, true, |_| Some(Ok(vec![face(400.0)])));
+    assert_eq!(asked.len(), 90);
+}
+
+#[test]
+fn a_weak_finding_counts_where_the_picture_was_just_replaced() {
+    for (change, expected) in [(40, true), (5, false)] {
+        let mut guard = Guard::new(CONFIG, faces());
+        let now = clock::now();
+        for index in 0..9 {
+            let mut seen = gate::tests::flat(100);
+            seen.change.fill(if index == 8 { change } else { 5 });
+            guard.push(Frame {
+                index,
+                time: index as f64 / 30.0,
+                due: now + DELAY + Duration::from_millis(index * 33),
+                hold: DELAY,
+                size: SIZE,
+                grid: Arc::new(seen),
+                cut: index == 0,
+                moving: true,
+            });
+            while let Step::Analyse { index, .. } = guard.poll(now) {
+                let weak = Finding { score: 0.15, ..face(300.0) };
+                guard.answer(index, Ok(if index == 8 { vec![weak] } else { Vec::new() }), now);
+            }
+        }
+        let verdict = (0..9).map(|i| {
+            let Step::Release { verdict, .. } =
+                guard.poll(now + DELAY + Duration::from_millis(i * 33))
+            else {
+                panic!("no release")
+            };
+            verdict
+        });
+        assert_eq!(matches!(verdict.last(), Some(Verdict::Regions(_))), expected);
+    }
+}
+
+#[test]
 fn an_object_found_late_is_covered_since_the_frame_before() {
     let mut guard = Guard::new(CONFIG, faces());
-    let (verdicts, asked) = steady(&mut guard, 60, false, |i| {
+    let (verdicts, asked) = steady(&mut guard, 60, true, |i| {
         Some(Ok(if i >= 30 { vec![face(400.0)] } else { Vec::new() }))
     });
     let last_clean = *asked.iter().rfind(|i| **i < 30).unwrap();
@@ -374,7 +424,16 @@ fn rules_take_effect_on_frames_already_held() {
     for index in 0..3 {
         let due = now + DELAY + Duration::from_millis(index * 33);
         let (time, cut) = (index as f64 / 30.0, index == 0);
-        guard.push(Frame { index, time, due, size: SIZE, grid: grid(9), cut, moving: true });
+        guard.push(Frame {
+            index,
+            time,
+            due,
+            hold: DELAY,
+            size: SIZE,
+            grid: grid(9, true),
+            cut,
+            moving: true,
+        });
         while let Step::Analyse { index, .. } = guard.poll(now) {
             guard.answer(index, Ok(vec![face(10.0)]), now);
         }
@@ -416,7 +475,16 @@ fn frames_that_nobody_looked_at_are_not_shown_once_the_rules_need_a_look() {
     for index in 0..3 {
         let due = now + DELAY + Duration::from_millis(index * 33);
         let (time, cut) = (index as f64 / 30.0, index == 0);
-        guard.push(Frame { index, time, due, size: SIZE, grid: grid(9), cut, moving: true });
+        guard.push(Frame {
+            index,
+            time,
+            due,
+            hold: DELAY,
+            size: SIZE,
+            grid: grid(9, true),
+            cut,
+            moving: true,
+        });
     }
     let Step::Release { verdict, .. } = guard.poll(now + DELAY) else { panic!("no release") };
     assert_eq!(verdict, Verdict::Clean);

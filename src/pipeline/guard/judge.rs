@@ -1,0 +1,131 @@
+//! What a frame is released as.
+
+use std::time::Duration;
+
+use super::{Frame, Guard, Held, Reason, Shot, Sight, Verdict};
+use crate::censor::{Action, Mode, OnFailure, Region};
+use crate::media::Rect;
+use crate::pipeline::gate;
+use crate::track::{Area, Fix, Margins, Moment, Snapshot, bracket};
+
+/// By how much two neighbouring analysed frames may be apart beyond the longest gap: sources drop
+/// frames.
+pub(super) const GAP_SLACK: f64 = 1.5;
+/// In instant mode, how much longer than the longest gap the last look may be ago before its shot
+/// counts as unseen: answers take their time.
+const STALE: Duration = Duration::from_millis(500);
+
+impl Guard {
+    /// The verdict on the oldest frame.
+    pub(super) fn judge(&self) -> Verdict {
+        let shot_len =
+            self.held.iter().skip(1).position(|h| h.frame.cut).map_or(self.held.len(), |i| i + 1);
+        let vouched = self.vouched(shot_len);
+        match (vouched, self.policy.mode) {
+            (Some(strange), _) => self.regions(shot_len, &strange),
+            (None, Mode::Verified) => self.unverified(shot_len),
+            (None, Mode::Instant) => self.predict(shot_len),
+        }
+    }
+
+    /// Whether analysed frames vouch for the oldest frame; if so, the areas in it that they do not
+    /// explain, in shares of the picture.
+    fn vouched(&self, shot_len: usize) -> Option<Vec<Rect>> {
+        let first = &self.held.front()?.frame;
+        let next = self.held.range(..shot_len).position(Held::is_seen);
+        if next == Some(0) {
+            return Some(Vec::new());
+        }
+        // Not analysed itself: the picture of one that was, or two neighbours, must vouch for it.
+        let anchor = if first.cut { None } else { self.anchor() }?;
+        if self.unchanged(anchor.at.index, first.index) {
+            return Some(Vec::new());
+        }
+        let after = &self.held[next?].frame;
+        let apart = after.time - anchor.until.time;
+        if apart > self.config.max_gap.as_secs_f64() * GAP_SLACK {
+            return None;
+        }
+        Some(gate::transients(&anchor.grid, &first.grid, &after.grid))
+    }
+
+    /// Whether what was seen at `fix` may be on `frame` too: nothing appeared or vanished there in
+    /// between. What cannot be looked up may.
+    fn may_be_there(&self, frame: &Frame, fix: &Fix) -> bool {
+        let (w, h) = (frame.size.0 as f32, frame.size.1 as f32);
+        let area = Rect::new(fix.rect.x / w, fix.rect.y / h, fix.rect.w / w, fix.rect.h / h);
+        let (first, last) = (frame.index.min(fix.at.index), frame.index.max(fix.at.index));
+        let between = self.recent.iter().filter(|(index, _)| (first + 1..=last).contains(index));
+        !between.into_iter().any(|(_, grid)| gate::jumps(grid, &area))
+    }
+
+    /// Why the oldest frame has no verdict, and what the rules make of that.
+    fn unverified(&self, shot_len: usize) -> Verdict {
+        let failed = self.held.range(..shot_len).any(|h| matches!(h.sight, Sight::Failed));
+        self.without_verdict(if failed { Reason::Failed } else { Reason::Late })
+    }
+
+    fn without_verdict(&self, reason: Reason) -> Verdict {
+        match self.policy.on_failure {
+            OnFailure::Cover => Verdict::Covered(reason),
+            OnFailure::Freeze => Verdict::Frozen(reason),
+            OnFailure::Pass => Verdict::Passed(reason),
+        }
+    }
+
+    /// Instant mode: what was last known of the shot, carried to the oldest frame, and all that
+    /// appeared since. A shot that nobody has seen yet, or not for long, is covered whole.
+    fn predict(&self, shot_len: usize) -> Verdict {
+        let Some(Held { frame: first, .. }) = self.held.front() else {
+            return Verdict::Covered(Reason::Late);
+        };
+        let Some(anchor) = self.anchor().filter(|_| !first.cut) else {
+            return Verdict::Covered(Reason::Unseen);
+        };
+        let longest = self.config.max_gap.as_secs_f64() * GAP_SLACK + STALE.as_secs_f64();
+        let stale = first.time - anchor.at.time > longest;
+        if stale && !self.unchanged(anchor.at.index, first.index) {
+            return self.unverified(shot_len);
+        }
+        let since = anchor.at.index + 1..=first.index;
+        let news: Vec<Rect> = self
+            .recent
+            .iter()
+            .filter(|(index, _)| since.contains(index))
+            .flat_map(|(_, grid)| gate::news(grid))
+            .collect();
+        self.regions(shot_len, &news)
+    }
+
+    /// The regions of the oldest frame: everything known of its shot, before and after it, and
+    /// the `strange` areas, in shares of the picture.
+    fn regions(&self, shot_len: usize, strange: &[Rect]) -> Verdict {
+        let first = &self.held[0].frame;
+        let shot = if first.cut { None } else { self.shot.as_ref() };
+        let mut tracker = shot.map_or_else(
+            || Shot::new(&self.config, first.size).tracker,
+            |shot| shot.tracker.clone(),
+        );
+        let anchor = shot.and_then(|shot| shot.anchor.as_ref());
+        let mut known: Vec<Snapshot> = anchor.map(|a| a.known.clone()).into_iter().collect();
+        for Held { frame, sight, .. } in self.held.range(..shot_len) {
+            if let Sight::Seen(findings) = sight {
+                let at = Moment::new(frame.index, frame.time);
+                known.push(tracker.step(at, findings, &self.classes));
+            }
+        }
+        let margins = Margins { padding: self.policy.padding, ..Margins::default() };
+        let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
+        let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.may_be_there(first, &fix));
+        let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
+        if regions.iter().any(|r| r.action == Action::Cover) {
+            return Verdict::Covered(Reason::Rule);
+        }
+        let (w, h) = (first.size.0 as f32, first.size.1 as f32);
+        regions.extend(strange.iter().map(|area| Region {
+            rect: Rect::new(area.x * w, area.y * h, area.w * w, area.h * h),
+            action: Action::Blur,
+        }));
+        if regions.is_empty() { Verdict::Clean } else { Verdict::Regions(regions) }
+    }
+}
