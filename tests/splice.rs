@@ -12,10 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use scrim::censor::Document;
 use scrim::detect::{self, Finding};
-use scrim::livekit::{Downstream, Outgoing};
+use scrim::livekit::{Downstream, Outgoing, processed_room};
 use scrim::media::bitstream::nals;
 use scrim::media::encode::{self, Encoder};
 use scrim::media::{Colour, Picture, Rect, Source, VideoCodec, VideoFrame};
@@ -147,17 +146,6 @@ fn scrim(server: &Server, covering: Arc<AtomicBool>) -> Manager {
     manager
 }
 
-/// Our subscriber sees broadcasters alone: the server's own participant is made to look like one.
-async fn disguise(server: &Server) {
-    let credentials = server.credentials();
-    let url = credentials.url.replacen("ws", "http", 1);
-    let client = RoomClient::with_api_key(&url, &credentials.api_key, &credentials.api_secret);
-    let attributes = [("role".to_owned(), "broadcaster".to_owned())].into();
-    let options = UpdateParticipantOptions { attributes, ..Default::default() };
-    let room = format!("{RAW}-processed");
-    client.update_participant(&room, "scrim", options).await.unwrap();
-}
-
 /// Waits for `count` frames in a row that are (or are not) the source's own; returns the first,
 /// after checking that it stands alone.
 async fn stretch(watcher: &mut Watcher, filmed: &Filmed, own: bool, count: usize) -> VideoFrame {
@@ -191,7 +179,6 @@ async fn clean_frames_arrive_byte_for_byte(codec: VideoCodec) {
     let rules = Document::default();
     let start = Start { room: RAW.into(), participant: None, rules, origin: Origin::Operator };
     manager.start(start).await.unwrap();
-    disguise(&server).await;
 
     let mut broadcaster = Broadcaster::join(&server, "show", "broadcaster-1");
     let (source, codec) = (Source::Camera, codec);
@@ -200,7 +187,7 @@ async fn clean_frames_arrive_byte_for_byte(codec: VideoCodec) {
     let (filmed, key) = (Filmed::default(), broadcaster.wanted());
     film(codec, &broadcaster, filmed.clone(), key).await;
 
-    let mut watcher = Watcher::join_as(&server, &format!("{RAW}-processed"), "viewer");
+    let mut watcher = Watcher::view(&server, &processed_room(RAW));
     assert_eq!(watcher.started().await.1, Some(codec));
     stretch(&mut watcher, &filmed, true, 60).await;
 
