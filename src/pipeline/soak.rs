@@ -27,6 +27,8 @@ pub struct Plan {
     /// Frames lost on the way here, verdicts late, viewers' wishes, a publisher that is stuck,
     /// changes of size.
     pub trouble: bool,
+    /// Something to be covered may come up elsewhere in the very frame in which another is gone.
+    pub adjacent: bool,
     /// Of everything that is random.
     pub seed: u64,
 }
@@ -98,7 +100,15 @@ mod tests {
 
     fn good(codec: VideoCodec, trouble: bool) {
         let linger = Duration::from_millis(100);
-        let plan = Plan { codec, splices: 150, size: (320, 192), linger, trouble, seed: 3 };
+        let plan = Plan {
+            codec,
+            splices: 150,
+            size: (320, 192),
+            linger,
+            trouble,
+            adjacent: false,
+            seed: 3,
+        };
         let report = run(&plan).unwrap();
         assert!(report.is_good(), "{report:#?}");
         assert!(report.secret > 50 && report.forwarded > 50, "{report:#?}");

@@ -24,6 +24,9 @@ use crate::pipeline::{Links, Spec, Timeline, Watch, release, switch};
 
 /// Time between two frames.
 const FRAME: Duration = Duration::from_micros(33_333);
+/// Frames between two secrets that are no neighbours: more than between two looks.
+const APART: u64 = 12;
+
 /// A stretch of frames with something to be covered.
 #[derive(Clone, Copy, Debug)]
 struct Secret {
@@ -139,7 +142,8 @@ impl World {
         let n = self.n;
         self.secrets.retain(|secret| secret.until + 60 > n);
         let forwarding = self.viewer.forwarding == Some(true);
-        if !forwarding || self.secrets.back().is_some_and(|secret| secret.until > n) {
+        let apart = if self.plan.adjacent { 0 } else { APART };
+        if !forwarding || self.secrets.back().is_some_and(|secret| secret.until + apart > n) {
             return;
         }
         if self.random.u32(..4) == 0 {
