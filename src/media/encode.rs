@@ -184,7 +184,7 @@ impl Encoder {
         if self.config.codec == VideoCodec::H264 {
             let share = f64::from(self.opened_fps) / f64::from(wanted.fps);
             let scaled = f64::from(wanted.bitrate_bps) * share;
-            ffmpeg::set_rate(&mut self.inner, open::rate(scaled as u32));
+            ffmpeg::set_rate(&mut self.inner, open::rate(wanted.codec, scaled as u32));
             self.config = wanted;
             return Ok(RateChange::Applied);
         }

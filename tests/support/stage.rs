@@ -190,9 +190,18 @@ impl Watcher {
 
     /// Joins at this address.
     pub fn join_at(credentials: Credentials, room: &str) -> Self {
-        let entrance = Entrance::raw(credentials, room);
+        Self::enter(Entrance::raw(credentials, room), Whom::Broadcasters)
+    }
+
+    /// Joins as a viewer, and sees everyone.
+    pub fn view(server: &Server, room: &str) -> Self {
+        let grant = Grant::new(Role::Viewer, room, "viewer");
+        Self::enter(Entrance::signed(server.credentials(), grant), Whom::Everyone)
+    }
+
+    fn enter(entrance: Entrance, whom: Whom) -> Self {
         let faults = entrance.faults.clone();
-        let (incoming, commands, actor) = subscribe::new(entrance, Whom::Broadcasters);
+        let (incoming, commands, actor) = subscribe::new(entrance, whom);
         let stop = CancellationToken::new();
         let actor = tokio::spawn(actor.run(stop.clone()));
         Self { faults, incoming, commands, stop, actor }

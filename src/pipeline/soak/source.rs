@@ -84,13 +84,13 @@ fn scene(size: (u32, u32), n: u64, secret: Option<Rect>) -> Picture {
         for y in 0..plane.height {
             for (x, sample) in plane.row_mut(y).iter_mut().enumerate() {
                 let (x, y) = (x << shift, y << shift);
-                let texture = ((x + n) / 9 * 31 ^ y / 7 * 13) % 24;
+                let texture = (((x + n) / 9 * 31) ^ (y / 7 * 13)) % 24;
                 let inside = secret.is_some_and(|rect| {
                     let (x, y) = (x as f32, y as f32);
                     x >= rect.x && x < rect.x + rect.w && y >= rect.y && y < rect.y + rect.h
                 });
                 *sample = match (index, inside) {
-                    (0, true) if (x / SQUARE + y / SQUARE) % 2 == 0 => 20,
+                    (0, true) if (x / SQUARE + y / SQUARE).is_multiple_of(2) => 20,
                     (0, true) => 230,
                     (0, false) => (70 + texture + (x + 2 * y + n) / 12 % 60) as u8,
                     _ => (110 + (x + y) / 16 % 30) as u8,
