@@ -241,9 +241,10 @@ proptest! {
             world.turn(turn);
         }
         // The first frame may meet a decoder that lacks a keyframe and have to ask for one; an
-        // unanswered request from before may have to time out.
+        // unanswered request from before may have to time out; a wish that came too soon after a
+        // keyframe may end the forwarding once more.
         let patience = world.asked.map_or(Duration::ZERO, |_| PATIENCE_MAX);
-        let end = world.now + world.linger + patience + CALM_STEP * (2 * answer as u32 + 4);
+        let end = world.now + world.linger + patience + WISH_GAP + CALM_STEP * (2 * answer as u32 + 4);
         while world.now < end {
             world.turn(CALM);
         }
