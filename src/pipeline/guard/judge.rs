@@ -55,11 +55,44 @@ impl Guard {
     /// Whether what was seen at `fix` may be on `frame` too: nothing appeared or vanished there in
     /// between. What cannot be looked up may.
     fn may_be_there(&self, frame: &Frame, fix: &Fix) -> bool {
-        let (w, h) = (frame.size.0 as f32, frame.size.1 as f32);
-        let area = Rect::new(fix.rect.x / w, fix.rect.y / h, fix.rect.w / w, fix.rect.h / h);
-        let (first, last) = (frame.index.min(fix.at.index), frame.index.max(fix.at.index));
-        let between = self.recent.iter().filter(|(index, _)| (first + 1..=last).contains(index));
-        !between.into_iter().any(|(_, grid)| gate::jumps(grid, &area))
+        !self.jumps(fix, frame.index, fix.at.index)
+    }
+
+    /// Whether the picture at the place of `fix` was replaced after one of two frames, up to the
+    /// other.
+    fn jumps(&self, fix: &Fix, one: u64, other: u64) -> bool {
+        let area = self.share(&fix.rect);
+        let after = one.min(other) + 1..=one.max(other);
+        let mut between = self.recent.iter().filter(|(index, _)| after.contains(index));
+        between.any(|(_, grid)| gate::jumps(grid, &area))
+    }
+
+    /// Where two things that were taken for one may be on frame `n`: one was there and vanished,
+    /// the other appeared elsewhere, and nothing was on the way between them.
+    fn swapped(&self, n: u64, known: &[Snapshot]) -> Vec<Region> {
+        let Some(next) = known.iter().position(|s| s.at.index >= n).filter(|next| *next > 0) else {
+            return Vec::new();
+        };
+        let (before, after) = (&known[next - 1], &known[next]);
+        let mut regions = Vec::new();
+        for one in &before.sightings {
+            let Some(other) = after.sighting(one.id) else { continue };
+            let replaced = |fix| self.jumps(fix, before.at.index, after.at.index);
+            if !replaced(&one.fix) && !replaced(&other.fix) {
+                continue;
+            }
+            for (sighting, until) in [(one, before.at.index), (other, after.at.index)] {
+                let fix = &sighting.fix;
+                if !self.jumps(fix, n, until) {
+                    let (dx, dy) = (fix.rect.w, fix.rect.h);
+                    let padding = self.policy.padding;
+                    let rect = fix.rect.grow(dx * padding, dy * padding);
+                    let rect = rect.clip(self.size.0, self.size.1);
+                    regions.push(Region { rect, action: sighting.action });
+                }
+            }
+        }
+        regions
     }
 
     /// Why the oldest frame has no verdict, and what the rules make of that.
@@ -121,6 +154,7 @@ impl Guard {
         let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
         let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.may_be_there(first, &fix));
         let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
+        regions.extend(self.swapped(first.index, &known));
         let (w, h) = (first.size.0 as f32, first.size.1 as f32);
         let action = self.policy.classes.values().map(|(_, action)| *action).max();
         regions.extend(strange.iter().map(|area| {
