@@ -104,6 +104,8 @@ pub(super) struct Tally {
     pub last_error: Option<String>,
     /// Time in runs that came back or were given up.
     pub busy: Duration,
+    /// What a run takes of late: an exponential mean over eight.
+    pub typical: Duration,
     runs: VecDeque<Duration>,
 }
 
@@ -114,6 +116,7 @@ impl Tally {
             counts: Counts::default(),
             last_error: None,
             busy: Duration::ZERO,
+            typical: Duration::ZERO,
             runs: VecDeque::with_capacity(KEPT_RUNS),
         }
     }
@@ -128,6 +131,7 @@ impl Tally {
             self.runs.pop_front();
         }
         self.runs.push_back(time);
+        self.typical = self.typical - self.typical / 8 + time / 8;
     }
 
     /// A request was turned away.

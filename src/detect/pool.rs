@@ -175,7 +175,9 @@ impl State {
         if self.stopping {
             return Next::Stop;
         }
-        self.expire(now);
+        // What a run could not answer in time any more would only keep the next one from it.
+        let hopeless = if self.batcher.len() > 1 { self.tally.typical } else { Duration::ZERO };
+        self.expire(now + hopeless);
         let Some(slot) = self.workers.get_mut(&worker) else { return Next::Stop };
         match self.batcher.poll(now, self.limits) {
             Step::Idle => Next::Wait(None),

@@ -14,7 +14,7 @@ use crate::media::Source;
 /// Bounds of a delay that the server chooses. Below, what pops up is on two or three frames before
 /// the model knows it, and those have left; above, a stream is no longer live, and its late frames
 /// are covered instead.
-const BOUNDS: (Duration, Duration) = (Duration::from_millis(110), Duration::from_millis(500));
+const BOUNDS: (Duration, Duration) = (Duration::from_millis(110), Duration::from_millis(420));
 /// Held beyond the longest that a verdict took: timers and threads wake up late.
 const MARGIN: Duration = Duration::from_millis(6);
 /// How long the slowest verdict is remembered: 9,000 frames at 30 a second, of which none may be

@@ -1,18 +1,18 @@
 //! The way of a frame.
 //!
 //! ```text
-//! livekit::subscribe ─► decode ──────────► release ───────────────────────► livekit::publish
-//!                       (thread)           (thread)
-//!                       decode, thumbnail  guard: analyse? release? as what?   waits until `due`
-//!                       gate: cut? motion? censor on YUV planes, encode
+//! livekit::subscribe ─► decode ──────────► release ──────────────────► deliver ─► livekit::publish
+//!                       (thread)           (thread)                    (thread)   waits until `due`
+//!                       decode, thumbnail  guard: analyse? release?    switch: forward as it came,
+//!                       gate: cut? motion? as what?                    or cover and encode
 //!                                            │            ▲
 //!                                            ▼            │ answers
 //!                                          detect (threads shared by all streams)
 //! ```
 //!
-//! One `Pipeline` carries one video track. Two threads a track: the first decodes every frame
-//! as it comes, the second asks, decides, covers and encodes. Neither waits for a detector.
-//! Sound goes its own short way: `audio::Lane`.
+//! One `Pipeline` carries one video track. Three threads a track: the first decodes every frame
+//! as it comes, the second asks and decides, the third forwards, or covers and encodes. None waits
+//! for a detector, and the guard waits for no encoder. Sound goes its own short way: `audio::Lane`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
@@ -25,7 +25,7 @@ use crate::censor::Policy;
 use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock::{self, Rebase};
 use crate::media::{Source, VideoFrame};
-use crate::runtime::{Joined, Thread};
+use crate::runtime::{Joined, Permits, Thread};
 use crate::session::Event;
 use crate::telemetry::{Metrics, RoomMetrics};
 
@@ -33,6 +33,7 @@ pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
 mod decode;
+mod deliver;
 pub(crate) mod delay;
 pub(crate) mod figures;
 mod gate;
@@ -103,9 +104,11 @@ pub(crate) struct Links {
     pub figures: Arc<Figures>,
     /// How long the stream's frames and packets are held.
     pub delay: Arc<Delay>,
+    /// How many streams may encode at a time.
+    pub encoders: Arc<Permits>,
 }
 
-/// What both threads read and anyone may change.
+/// What the threads read and anyone may change.
 #[derive(Debug)]
 pub(crate) struct Controls {
     policy: std::sync::Mutex<Arc<Policy>>,
@@ -142,7 +145,7 @@ impl Controls {
     }
 }
 
-/// A running pipeline for one video track. Dropping it tells both threads to end.
+/// A running pipeline for one video track. Dropping it tells its threads to end.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     /// `None` once stopped.
@@ -158,7 +161,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the two threads. `timeline` keeps the output's RTP time continuous.
+    /// Starts the three threads. `timeline` keeps the output's RTP time continuous.
     pub(crate) fn start(
         spec: Spec,
         links: Links,
@@ -172,10 +175,14 @@ impl Pipeline {
         let (upstream, figures) = (links.upstream.clone(), links.figures.clone());
         let track = spec.track.clone();
         let decoder = decode::Stage::new(&spec, &links, wake.clone());
-        let releaser = release::Stage::new(spec, links, controls.clone(), timeline, wake.clone());
+        let (deliver, tasks) = sync_channel(deliver::QUEUE);
+        let output = output::Output::new(&spec, &links, timeline, switch::Config::default());
+        let deliverer = deliver::Stage::new(&links, controls.clone(), output);
+        let releaser = release::Stage::new(spec, links, controls.clone(), wake.clone(), deliver);
         let threads = vec![
             Thread::spawn("decode", move || decoder.run(&frames_in))?,
             Thread::spawn("release", move || releaser.run(&inputs))?,
+            Thread::spawn_yielding("deliver", move || deliverer.run(&tasks))?,
         ];
         Ok(Self {
             frames: Some(frames),
@@ -230,12 +237,12 @@ impl Pipeline {
         self.controls.version.fetch_add(1, Relaxed);
     }
 
-    /// Whether both threads still run.
+    /// Whether all threads still run.
     pub(crate) fn is_alive(&self) -> bool {
         self.threads.iter().all(|t| !t.is_finished())
     }
 
-    /// Stops: what is held is not shown any more. Blocks until both threads are gone or the
+    /// Stops: what is held is not shown any more. Blocks until all threads are gone or the
     /// deadline has passed; returns the names of those still running.
     pub(crate) fn stop(mut self, deadline: Duration) -> Vec<String> {
         self.halt();

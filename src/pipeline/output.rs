@@ -16,6 +16,7 @@ use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock;
 use crate::media::encode::{self, Encoded, Encoder, RateChange};
 use crate::media::{Picture, Source, VideoCodec};
+use crate::runtime::Permits;
 use crate::telemetry::{Direction, Metrics, Processor, RoomMetrics};
 
 /// How often the encoder's rate follows the source's.
@@ -23,6 +24,14 @@ const RATE_STEP: Duration = Duration::from_secs(1);
 /// How long an encoder that is not needed stays open. Opening one costs up to 40 ms and the
 /// quality of the first second; keeping one costs some ten megabytes.
 const IDLE: Duration = Duration::from_secs(120);
+
+/// How often a covered picture is sent again that shows the same as the last one. Where frames are
+/// covered for lack of time, encoding each of them (4 ms) would take that very time.
+const CURTAIN_GAP: Duration = Duration::from_millis(240);
+
+/// How much after its time a frame may still wait for its turn to be encoded. Then it is left out:
+/// the next one is worth more.
+const TURN: Duration = Duration::from_millis(30);
 
 /// One track's switch, encoder and canvas.
 pub(super) struct Output {
@@ -34,6 +43,7 @@ pub(super) struct Output {
     metrics: Metrics,
     room: RoomMetrics,
     figures: Arc<Figures>,
+    encoders: Arc<Permits>,
     timeline: Timeline,
     switch: Switch,
     encoder: Option<Encoder>,
@@ -43,6 +53,8 @@ pub(super) struct Output {
     canvas: Option<Picture>,
     /// The last verified picture as it was shown, kept for `onFailure: freeze` alone.
     shown: Option<Arc<Picture>>,
+    /// When the last whole-covered picture was sent, if that was the last picture.
+    curtain: Option<Instant>,
     rate: Rate,
     last_rate_step: Option<Instant>,
 }
@@ -62,12 +74,14 @@ impl Output {
             metrics: links.metrics.clone(),
             room: links.room.clone(),
             figures: links.figures.clone(),
+            encoders: links.encoders.clone(),
             timeline,
             switch: Switch::new(config),
             encoder: None,
             needed: None,
             canvas: None,
             shown: None,
+            curtain: None,
             rate: Rate::default(),
             last_rate_step: None,
         }
@@ -76,6 +90,11 @@ impl Output {
     /// A viewer cannot go on without a keyframe.
     pub(super) fn want_keyframe(&mut self) {
         self.switch.wish();
+    }
+
+    /// A released frame was left out: what follows it cannot refer to it.
+    pub(super) fn left_out(&mut self) {
+        self.switch.lost();
     }
 
     /// The processed room's server missed this share (0 to 1) of what was sent in the last second.
@@ -112,10 +131,18 @@ impl Output {
         if step.ask {
             self.ask();
         }
+        let closed = matches!(verdict, Verdict::Covered(_) | Verdict::Frozen(_));
+        let sent = self.curtain.filter(|_| closed);
         match step.way {
             Way::Forward => self.forward(decoded),
+            Way::Encode { keyframe: false }
+                if sent.is_some_and(|at| now.saturating_duration_since(at) < CURTAIN_GAP) =>
+            {
+                return;
+            }
             Way::Encode { keyframe } => self.cover(decoded, verdict, keyframe, keep),
         }
+        self.curtain = closed.then_some(now);
         if !keep {
             self.shown = None;
         } else if matches!(verdict, Verdict::Clean) {
@@ -147,6 +174,14 @@ impl Output {
 
     /// Paints, encodes and sends.
     fn cover(&mut self, decoded: &Decoded, verdict: &Verdict, keyframe: bool, keep: bool) {
+        let encoders = self.encoders.clone();
+        let Some(_turn) = encoders.take(decoded.frame.due + TURN) else {
+            if keyframe {
+                self.switch.lost();
+            }
+            self.figures.dropped.fetch_add(1, Relaxed);
+            return;
+        };
         let began = clock::now();
         let painted = self.paint(&decoded.picture, verdict);
         self.room.processing(Processor::Censor).observe_time(began.elapsed());

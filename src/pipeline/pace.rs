@@ -24,8 +24,8 @@ pub(crate) struct Pace {
 }
 
 /// An answer that took longer than this says that the machine is busy. A picture takes 13 ms on
-/// one core; three of them queued are still fine, more eat into the delay.
-const SLOW: Duration = Duration::from_millis(50);
+/// one core; where it takes twice that, others need the time more than an optional look does.
+const SLOW: Duration = Duration::from_millis(30);
 /// By how much a quick answer shortens the interval, at least: a tenth of it where that is more,
 /// or a stream that was slowed to five looks a second would take 20 s to recover.
 const STEP: Duration = Duration::from_millis(2);
@@ -34,6 +34,8 @@ const FLOOR: Duration = Duration::from_millis(20);
 
 /// Looks that the worth is judged by: a second or two, so that two finds in a row double the rate.
 const LOOKS: u32 = 10;
+/// Looks without which nothing is judged: a new stream is looked at closely.
+const FIRST_LOOKS: u32 = 3;
 /// Above a share of finds in percent, every so-manieth frame is looked at.
 const TIERS: [(u32, u64); 3] = [(50, 1), (20, 2), (5, 3)];
 /// The same where next to nothing was found.
@@ -74,7 +76,7 @@ impl Pace {
     /// The least number of frames from one optional sample to the next. Every frame until there
     /// is something to judge by.
     pub(crate) fn stride(&self) -> u64 {
-        if self.looks < LOOKS {
+        if self.looks < FIRST_LOOKS {
             return 1;
         }
         let share = self.hits.count_ones() * 100 / self.looks;
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn a_new_stream_is_looked_at_closely() {
         let mut pace = Pace::new(ms(200));
-        for _ in 1..LOOKS {
+        for _ in 1..FIRST_LOOKS {
             pace.answered(ms(10), false);
             assert_eq!(pace.stride(), 1);
         }

@@ -1,4 +1,4 @@
-//! Asks, decides, and hands each frame on as what it may be shown as.
+//! Asks, decides, and hands each frame on as what it may be shown as. Never waits for an encoder.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::decode::Decoded;
 use super::delay::Settler;
 use super::guard::{self, Guard, Reason, Step, Verdict};
-use super::output::Output;
-use super::{Controls, Links, Spec, Timeline, switch};
+use super::deliver::{Released, Task};
+use super::{Controls, Links, Spec};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
 
@@ -68,7 +68,9 @@ pub(super) struct Stage {
     guard: Guard,
     settler: Settler,
     held: VecDeque<Decoded>,
-    output: Output,
+    deliver: SyncSender<Task>,
+    /// Released frames were left out since the last that was delivered.
+    gap: bool,
     answers: SyncSender<Input>,
     news: HashMap<Arc<str>, Instant>,
     /// The stretch of unverified frames that is going on.
@@ -82,14 +84,13 @@ impl Stage {
         spec: Spec,
         links: Links,
         controls: Arc<Controls>,
-        timeline: Timeline,
         answers: SyncSender<Input>,
+        deliver: SyncSender<Task>,
     ) -> Self {
         let policy = controls.policy();
         let super::Watch { max_gap, track } = spec.watch;
         let guard = Guard::new(config(max_gap, track), policy.clone());
         let settler = Settler::new(links.delay.needed(spec.source));
-        let output = Output::new(&spec, &links, timeline, switch::Config::default());
         Self {
             spec,
             links,
@@ -99,7 +100,8 @@ impl Stage {
             guard,
             settler,
             held: VecDeque::new(),
-            output,
+            deliver,
+            gap: false,
             answers,
             news: HashMap::new(),
             unverified: None,
@@ -119,7 +121,7 @@ impl Stage {
                     None
                 }
                 Step::Release { index, verdict } => {
-                    self.release(index, &verdict);
+                    self.release(index, verdict);
                     None
                 }
                 Step::Wait(until) => Some(until),
@@ -168,12 +170,6 @@ impl Stage {
             self.guard.set_policy(self.policy.clone());
         }
         self.guard.set_covering(self.controls.covering.load(Relaxed));
-        if self.controls.keyframe.swap(false, Relaxed) {
-            self.output.want_keyframe();
-        }
-        if let Some(share) = self.controls.take_lost() {
-            self.output.lost(share);
-        }
     }
 
     fn analyse(&self, index: u64, deadline: Instant, need: Need) {
@@ -224,11 +220,13 @@ impl Stage {
     }
 
     /// Something will be covered: the encoder opens before its frame is due.
-    fn prepare(&mut self, index: u64) {
+    fn prepare(&self, index: u64) {
         let Some(first) = self.held.front().map(|decoded| decoded.frame.index) else { return };
         let at = index.checked_sub(first).and_then(|at| usize::try_from(at).ok());
         if let Some(decoded) = at.and_then(|at| self.held.get(at)) {
-            self.output.prepare(&decoded.picture, decoded.codec, decoded.frame.due);
+            let (picture, codec) = (decoded.picture.clone(), decoded.codec);
+            let due = decoded.frame.due;
+            let _ = self.deliver.try_send(Task::Prepare { picture, codec, due });
         }
     }
 
@@ -257,17 +255,18 @@ impl Stage {
         }
     }
 
-    fn release(&mut self, index: u64, verdict: &Verdict) {
+    fn release(&mut self, index: u64, verdict: Verdict) {
         let Some(decoded) = self.held.pop_front() else { return };
         debug_assert_eq!(decoded.frame.index, index);
-        self.count(verdict);
-        self.episode(verdict);
-        let freeze = self.policy.on_failure == OnFailure::Freeze;
-        self.output.show(&decoded, verdict, freeze);
-        let sent = clock::now().max(decoded.frame.due);
-        let added = sent.saturating_duration_since(decoded.arrived);
-        self.links.figures.added_latency(added);
-        self.links.metrics.global().added_latency.observe_time(added);
+        self.count(&verdict);
+        self.episode(&verdict);
+        let keep = self.policy.on_failure == OnFailure::Freeze;
+        let released = Box::new(Released { decoded, verdict, keep, gap: self.gap });
+        self.gap = self.deliver.try_send(Task::Show(released)).is_err();
+        if self.gap {
+            self.links.figures.dropped.fetch_add(1, Relaxed);
+            self.links.room.frames(Outcome::Dropped).inc();
+        }
     }
 
     /// One line for each stretch of frames without a verdict, when it is over: how long, and why.

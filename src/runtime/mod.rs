@@ -4,10 +4,12 @@
 //! foreign code to a [`Thread`].
 //! Stopping is a token that is cancelled, a deadline, and one log line that names whoever is left.
 
+mod permits;
 mod shutdown;
 mod supervisor;
 mod thread;
 
+pub use permits::{Permit, Permits};
 pub use shutdown::Signals;
 pub use supervisor::{Ended, Exit, Supervisor};
 pub use thread::{Joined, Thread};

@@ -15,7 +15,7 @@ use crate::livekit::{
     self, Credentials, Downstream, Entrance, Incoming, Link, Whom, publish, subscribe,
 };
 use crate::pipeline::{Delay, Figures, Links};
-use crate::runtime::{Exit, Supervisor};
+use crate::runtime::{Exit, Permits, Supervisor};
 use crate::telemetry::Metrics;
 
 /// How long joining both rooms may take.
@@ -34,6 +34,7 @@ pub(super) struct Opening {
     pub status: Arc<Status>,
     pub figures: Arc<Figures>,
     pub controls: mpsc::Receiver<Control>,
+    pub encoders: Arc<Permits>,
 }
 
 /// A stream in both rooms.
@@ -116,6 +117,7 @@ impl Opening {
             metrics: self.metrics,
             figures: self.figures,
             delay: Arc::new(Delay::new(&self.policy)),
+            encoders: self.encoders,
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =

@@ -24,6 +24,7 @@ use crate::censor::Document;
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::media::clock;
+use crate::runtime::Permits;
 use crate::telemetry::Metrics;
 
 /// Requests that may wait for the actor; when full, callers wait.
@@ -43,6 +44,9 @@ pub struct Registry {
     live: Vec<Entry>,
     past: VecDeque<Summary>,
     memory: Memory,
+    /// How many streams may encode at a time: half of the processors, so that however much is to be
+    /// covered, the other half is left for verifying.
+    encoders: Arc<Permits>,
     /// What this machine does; changes once a second.
     load: watch::Receiver<Load>,
     tasks: JoinSet<(Uuid, Option<End>)>,
@@ -59,6 +63,7 @@ impl Registry {
         events: broadcast::Sender<Event>,
         load: watch::Receiver<Load>,
     ) -> (Manager, Self) {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let manager = Manager::new(commands_in, events.clone());
         let registry = Self {
@@ -70,6 +75,7 @@ impl Registry {
             live: Vec::new(),
             past: VecDeque::new(),
             memory: Memory::default(),
+            encoders: Arc::new(Permits::new(processors / 2)),
             load,
             tasks: JoinSet::new(),
             claims: JoinSet::new(),
@@ -216,6 +222,7 @@ impl Registry {
             status: entry.status.clone(),
             figures: entry.figures.clone(),
             controls,
+            encoders: self.encoders.clone(),
         };
         entry.cover_again();
         let (id, stop, events) = (entry.id, entry.stop.clone(), self.events.clone());

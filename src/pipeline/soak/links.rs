@@ -55,6 +55,7 @@ pub(super) fn links(policy: &Policy) -> anyhow::Result<Ends> {
         metrics,
         figures: Arc::new(Figures::default()),
         delay: Arc::new(Delay::new(policy)),
+        encoders: Arc::new(crate::runtime::Permits::new(1)),
     };
     Ok(Ends { links, outgoing, upstream })
 }
