@@ -160,7 +160,7 @@ impl Default for Limits {
             requests: 100,
             strict_requests: 20,
             in_dev: false,
-            max_cpu: 0.95,
+            max_cpu: 0.9,
             max_streams: 0,
             stream_cpu: 0.1,
         }

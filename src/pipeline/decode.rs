@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Instant;
 
-use super::gate::{self, Grid};
+use super::gate::{self, Activity, Grid};
 use super::{Links, Spec, guard, release};
 use crate::livekit::UpstreamCommand;
 use crate::media::clock::{self, ReleaseClock};
@@ -41,6 +41,7 @@ pub(super) struct Stage {
     decoder: Option<Decoder>,
     clock: ReleaseClock,
     before: Option<(Thumb, Arc<Grid>)>,
+    activity: Activity,
     index: u64,
 }
 
@@ -54,6 +55,7 @@ impl Stage {
             decoder: None,
             clock,
             before: None,
+            activity: Activity::default(),
             index: 0,
         }
     }
@@ -113,7 +115,9 @@ impl Stage {
         let began = clock::now();
         let thumb = Thumb::of(&picture);
         let before = self.before.as_ref();
-        let grid = Arc::new(grid(&thumb, before.map(|(thumb, _)| thumb)));
+        let mut grid = grid(&thumb, before.map(|(thumb, _)| thumb));
+        self.activity.follow(&mut grid);
+        let grid = Arc::new(grid);
         let change = gate::compare(&grid, before.map(|(_, grid)| &**grid));
         self.before = Some((thumb, grid.clone()));
         self.links.room.processing(Processor::Gate).observe_time(began.elapsed());
@@ -151,5 +155,6 @@ pub(super) fn grid(thumb: &Thumb, before: Option<&Thumb>) -> Grid {
         rows: means.rows,
         mean: whole(means.values),
         change: change.map(|change| whole(change.values)).unwrap_or_default(),
+        lively: Vec::new(),
     }
 }

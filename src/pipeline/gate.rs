@@ -17,6 +17,34 @@ pub(crate) struct Grid {
     pub mean: Vec<u8>,
     /// Mean absolute luma difference of each block to the frame before, 0 to 255.
     pub change: Vec<u8>,
+    /// Blocks that keep changing: see [`Activity`]. Empty: none is known to.
+    pub lively: Vec<bool>,
+}
+
+/// Which blocks keep changing: a clock, a ticker, an equaliser. What is new in them is no news.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity {
+    /// For each block and each of the last 32 frames, whether it changed; the newest lowest.
+    history: Vec<u32>,
+}
+
+/// Changes in 32 frames that make a block lively: about eight a second. What comes and goes within
+/// the time between two looks makes two.
+const LIVELY: u32 = 8;
+
+impl Activity {
+    /// Takes a frame's changes in, and says in `grid` which of its blocks are lively.
+    pub(crate) fn follow(&mut self, grid: &mut Grid) {
+        if self.history.len() != grid.change.len() {
+            self.history = vec![0; grid.change.len()];
+        }
+        let blocks = self.history.iter_mut().zip(&grid.change);
+        let lively = blocks.map(|(history, change)| {
+            *history = *history << 1 | u32::from(*change >= BLOCK_DIFFERS);
+            history.count_ones() >= LIVELY
+        });
+        grid.lively = lively.collect();
+    }
 }
 
 /// What one frame is to the one before.
@@ -60,14 +88,16 @@ pub(crate) fn compare(grid: &Grid, before: Option<&Grid>) -> Change {
 
 /// The areas in which `n` differs from both `a` and `b` while those resemble each other: things
 /// that came and went in between. In shares of the picture, 0 to 1; only those of an object's
-/// size. Frames that cannot be compared are strange all over.
+/// size, and none where the picture keeps changing. Frames that cannot be compared are strange all over.
 pub(crate) fn transients(a: &Grid, n: &Grid, b: &Grid) -> Vec<Rect> {
     let shape = (n.cols, n.rows);
     if (a.cols, a.rows) != shape || (b.cols, b.rows) != shape {
         return vec![Rect::new(0.0, 0.0, 1.0, 1.0)];
     }
     let differs = |(i, value): (usize, &u8)| {
-        value.abs_diff(a.mean[i]) >= BLOCK_DIFFERS
+        let lively = n.lively.get(i).is_some_and(|lively| *lively);
+        !lively
+            && value.abs_diff(a.mean[i]) >= BLOCK_DIFFERS
             && value.abs_diff(b.mean[i]) >= BLOCK_DIFFERS
             && a.mean[i].abs_diff(b.mean[i]) < BLOCK_DIFFERS
     };
@@ -169,7 +199,8 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn flat(value: u8) -> Grid {
-        Grid { cols: 40, rows: 23, mean: vec![value; 920], change: vec![0; 920] }
+        let (mean, change) = (vec![value; 920], vec![0; 920]);
+        Grid { cols: 40, rows: 23, mean, change, lively: Vec::new() }
     }
 
     fn spot(value: u8, size: usize) -> Grid {
@@ -185,7 +216,7 @@ pub(crate) mod tests {
     #[test]
     fn the_first_frame_and_a_new_size_start_a_shot() {
         assert!(compare(&flat(10), None).cut);
-        let small = Grid { cols: 2, rows: 1, mean: vec![10; 2], change: vec![0; 2] };
+        let small = Grid { cols: 2, rows: 1, ..flat(10) };
         assert!(compare(&flat(10), Some(&small)).cut);
     }
 
@@ -228,6 +259,27 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_keeps_changing_is_no_transient_and_what_comes_and_goes_is() {
+        let (mut busy, mut quiet) = (Activity::default(), Activity::default());
+        let frame = |activity: &mut Activity, changed: bool| {
+            let mut grid = spot(160, 3);
+            if changed {
+                grid.change =
+                    spot(160, 3).mean.iter().map(|m| if *m == 160 { 40 } else { 0 }).collect();
+            }
+            activity.follow(&mut grid);
+            grid
+        };
+        for n in 0..32 {
+            let (ticker, popped) = (frame(&mut busy, n % 3 == 0), frame(&mut quiet, n > 29));
+            if n == 31 {
+                assert!(transients(&flat(100), &ticker, &flat(100)).is_empty());
+                assert_eq!(transients(&flat(100), &popped, &flat(100)).len(), 1);
+            }
+        }
+    }
+
+    #[test]
     fn an_area_jumps_when_something_appears_in_it() {
         let area = Rect::new(9.0 / 40.0, 4.0 / 23.0, 5.0 / 40.0, 5.0 / 23.0);
         let mut grid = flat(100);
@@ -244,7 +296,7 @@ pub(crate) mod tests {
 
     #[test]
     fn grids_of_different_shape_explain_nothing() {
-        let small = Grid { cols: 2, rows: 1, mean: vec![10; 2], change: vec![0; 2] };
+        let small = Grid { cols: 2, rows: 1, ..flat(10) };
         assert_eq!(transients(&small, &flat(1), &flat(1)), [Rect::new(0.0, 0.0, 1.0, 1.0)]);
     }
 }

@@ -33,8 +33,8 @@ pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
 mod decode;
-mod deliver;
 pub(crate) mod delay;
+mod deliver;
 pub(crate) mod figures;
 mod gate;
 mod guard;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::decode::Decoded;
 use super::delay::Settler;
-use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::deliver::{Released, Task};
+use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::{Controls, Links, Spec};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;

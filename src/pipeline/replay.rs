@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::delay::{Delay, Settler};
-use super::gate::{self, Change, Grid};
+use super::gate::{self, Activity, Change, Grid};
 use super::guard::{Frame, Guard, Step, Verdict};
 use super::{decode, release};
 use crate::censor::Document;
@@ -22,6 +22,7 @@ const CLOCK_HZ: u32 = 90_000;
 #[derive(Clone, Debug)]
 pub struct Look {
     thumb: Thumb,
+    activity: Activity,
     grid: Arc<Grid>,
     change: Change,
     size: (u32, u32),
@@ -31,9 +32,12 @@ impl Look {
     /// Looks at a picture that follows the one of `before`; `None` for the first.
     pub fn at(picture: &Picture, before: Option<&Self>) -> Self {
         let thumb = Thumb::of(picture);
-        let grid = Arc::new(decode::grid(&thumb, before.map(|b| &b.thumb)));
+        let mut grid = decode::grid(&thumb, before.map(|b| &b.thumb));
+        let mut activity = before.map(|b| b.activity.clone()).unwrap_or_default();
+        activity.follow(&mut grid);
+        let grid = Arc::new(grid);
         let change = gate::compare(&grid, before.map(|b| &*b.grid));
-        Self { thumb, grid, change, size: (picture.width(), picture.height()) }
+        Self { thumb, activity, grid, change, size: (picture.width(), picture.height()) }
     }
 }
 

@@ -142,6 +142,8 @@ class Stack:
     def scrim_env(self, **more):
         return {
             "SCRIM__HTTP__LISTEN": f"127.0.0.1:{self.http_port}",
+            # Whatever else the machine does: no stream of a test is refused for it.
+            "SCRIM__LIMITS__MAX_CPU": "0",
             "SCRIM__DETECT__BREAKER_OPEN_S": str(BREAKER_SECONDS),
             "LIVEKIT_URL": self.url,
             "SCRIM_TEST_DETECTOR_FAULT": str(self.fault_file),
