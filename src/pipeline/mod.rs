@@ -168,7 +168,7 @@ impl Pipeline {
         policy: Arc<Policy>,
         timeline: Timeline,
     ) -> std::io::Result<Self> {
-        links.delay.start(spec.source, release::guess(spec.watch.max_gap));
+        links.delay.start(spec.source, release::guess(spec.watch.max_gap, links.detect.answer_time()));
         let (frames, frames_in) = sync_channel(DECODE_QUEUE);
         let (wake, inputs): (_, Receiver<release::Input>) = sync_channel(RELEASE_QUEUE);
         let controls = Arc::new(Controls::new(policy));

@@ -14,7 +14,7 @@ use super::{Controls, Links, Spec};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
 
-use crate::detect::{Answer, Failure, Finding, Need, Request};
+use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
 use crate::media::Picture;
 use crate::media::clock;
 use crate::session::Event;
@@ -27,6 +27,8 @@ const LEAD: Duration = Duration::from_millis(25);
 const IDLE_GAP: Duration = Duration::from_millis(170);
 /// What an answer takes on a machine with some load.
 const ANSWER: Duration = Duration::from_millis(50);
+/// Answers from which it can be told better.
+const ENOUGH: u32 = 100;
 /// A class that was not seen for this long is news again.
 const NEWS_AFTER: Duration = Duration::from_secs(2);
 
@@ -35,9 +37,11 @@ pub(super) fn config(max_gap: Duration, track: crate::track::Config) -> guard::C
     guard::Config { max_gap, lead: LEAD, track }
 }
 
-/// The delay that a new track needs, as far as can be told before its first verdict.
-pub(super) fn guess(max_gap: Duration) -> Duration {
-    max_gap.min(IDLE_GAP) + ANSWER + LEAD
+/// The delay that a new track needs, as far as can be told before its first verdict: from how long
+/// answers have taken for others of late.
+pub(super) fn guess(max_gap: Duration, answers: AnswerTime) -> Duration {
+    let answer = if answers.samples < ENOUGH { ANSWER } else { answers.p99 };
+    max_gap.min(IDLE_GAP) + answer + LEAD
 }
 
 /// What wakes the release thread.

@@ -10,7 +10,7 @@ use super::gate::{self, Activity, Change, Grid};
 use super::guard::{Frame, Guard, Step, Verdict};
 use super::{decode, release};
 use crate::censor::Document;
-use crate::detect::{Failure, Finding};
+use crate::detect::{AnswerTime, Failure, Finding};
 use crate::media::clock::{self, ReleaseClock};
 use crate::media::thumb::Thumb;
 use crate::media::{Picture, Rect, Source};
@@ -72,7 +72,7 @@ pub struct Shown {
 pub fn replay(looks: &[Look], findings: &[Vec<Finding>], settings: &Settings) -> Vec<Shown> {
     let policy = Arc::new(settings.rules.resolve());
     let delay = Delay::new(&policy);
-    delay.start(Source::Camera, release::guess(settings.max_gap));
+    delay.start(Source::Camera, release::guess(settings.max_gap, AnswerTime::default()));
     let guard = release::config(settings.max_gap, crate::track::Config::default());
     let mut play = Play {
         guard: Guard::new(guard, policy),

@@ -400,9 +400,9 @@ fn a_weak_finding_counts_where_the_picture_was_just_replaced() {
     for (change, expected) in [(40, true), (5, false)] {
         let mut guard = Guard::new(CONFIG, faces());
         let now = clock::now();
-        for index in 0..8 {
+        for index in 0..9 {
             let mut seen = gate::tests::flat(100);
-            seen.change.fill(if index == 7 { change } else { 5 });
+            seen.change.fill(if index == 6 { change } else { 5 });
             guard.push(Frame {
                 index,
                 time: index as f64 / 30.0,
@@ -415,10 +415,10 @@ fn a_weak_finding_counts_where_the_picture_was_just_replaced() {
             });
             while let Step::Analyse { index, .. } = guard.poll(now) {
                 let weak = Finding { score: 0.15, ..face(300.0) };
-                guard.answer(index, Ok(if index == 7 { vec![weak] } else { Vec::new() }), now);
+                guard.answer(index, Ok(if index >= 6 { vec![weak] } else { Vec::new() }), now);
             }
         }
-        let verdict = (0..8).map(|i| {
+        let mut verdicts = (0..9).map(|i| {
             let Step::Release { verdict, .. } =
                 guard.poll(now + DELAY + Duration::from_millis(i * 33))
             else {
@@ -426,7 +426,7 @@ fn a_weak_finding_counts_where_the_picture_was_just_replaced() {
             };
             verdict
         });
-        assert_eq!(matches!(verdict.last(), Some(Verdict::Regions(_))), expected);
+        assert_eq!(verdicts.any(|verdict| matches!(verdict, Verdict::Regions(_))), expected);
     }
 }
 
