@@ -37,6 +37,8 @@ pub(crate) mod delay;
 pub(crate) mod figures;
 mod gate;
 mod guard;
+#[cfg(feature = "test-hooks")]
+pub mod hooks;
 mod output;
 mod pace;
 mod rate;

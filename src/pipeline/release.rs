@@ -89,7 +89,11 @@ impl Stage {
         let super::Watch { max_gap, track } = spec.watch;
         let guard = Guard::new(config(max_gap, track), policy.clone());
         let settler = Settler::new(links.delay.needed(spec.source));
-        let output = Output::new(&spec, &links, timeline, switch::Config::default());
+        #[cfg(not(feature = "test-hooks"))]
+        let switching = switch::Config::default();
+        #[cfg(feature = "test-hooks")]
+        let switching: switch::Config = super::hooks::switching();
+        let output = Output::new(&spec, &links, timeline, switching);
         Self {
             spec,
             links,
