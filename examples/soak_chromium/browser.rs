@@ -79,7 +79,6 @@ pub(crate) struct Rtp {
     pub(crate) packets_lost: i64,
     pub(crate) jitter_buffer_delay: f64,
     pub(crate) jitter_buffer_emitted_count: u64,
-    pub(crate) decoder_implementation: String,
 }
 
 /// One stream in the page.

@@ -15,8 +15,6 @@ pub(crate) struct Outcome {
     streams: u64,
     /// How long the soak took.
     seconds: f64,
-    /// The browser's decoder.
-    decoder: String,
     /// Changes between forwarding and encoding, in either direction.
     pub(crate) splices: u64,
     /// Frames that arrived at our own viewer as they were filmed.
@@ -97,7 +95,6 @@ impl Outcome {
         self.backward += is.backward - was.backward;
         self.odd += is.odd - was.odd;
         let (was, is) = (&before.rtp, &after.rtp);
-        self.decoder.clone_from(&is.decoder_implementation);
         // From the first frame on: what was on its way as the soak began counts as decoded then.
         self.decoder_errors +=
             is.frames_received as i64 - (is.frames_decoded + is.frames_dropped) as i64;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ffmpeg_next as ff;
 use ffmpeg_next::format::Pixel;
 
-use crate::media::{Picture, Rect, VideoCodec, VideoFrame};
+use crate::media::{Picture, Rect, VideoCodec, VideoFrame, ffmpeg};
 
 /// Side of the squares of the pattern that must not be seen, in pixels.
 const SQUARE: usize = 6;
@@ -24,7 +24,7 @@ impl Source {
     /// # Errors
     /// When FFmpeg has no such encoder, or it does not open.
     pub fn open(codec: VideoCodec, size: (u32, u32)) -> Result<Self, ff::Error> {
-        ff::init()?;
+        ffmpeg::init();
         let name = if codec == VideoCodec::H264 { "libx264" } else { "libvpx" };
         let found = ff::encoder::find_by_name(name).ok_or(ff::Error::EncoderNotFound)?;
         let mut context = ff::codec::Context::new_with_codec(found);
