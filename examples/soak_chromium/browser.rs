@@ -155,6 +155,11 @@ impl Browser {
         Ok(report)
     }
 
+    /// The last thing that it said.
+    pub(crate) fn last(&self) -> Report {
+        self.reports.borrow().clone()
+    }
+
     /// The first thing that it says from `at` on.
     pub(crate) async fn after(&mut self, at: Instant) -> anyhow::Result<Report> {
         loop {
