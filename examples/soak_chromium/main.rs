@@ -3,7 +3,8 @@
 //!
 //! `soak_chromium [SPLICES] [STREAMS]`: whole streams over a livekit-server of its own, half of
 //! them H.264 and half VP8, with made-up verdicts; Chromium watches all of them. Prints a line of
-//! JSON a codec, and fails when one is not good. Interrupted, or when the page is gone, it reports what there is.
+//! JSON a codec, and fails when one is not good. Interrupted, or when the page is gone, it reports
+//! what there is.
 
 #![allow(clippy::disallowed_methods, reason = "outside the server, where nobody supervises")]
 
