@@ -15,6 +15,7 @@ COPY Cargo.lock ./
 COPY src src
 COPY benches benches
 COPY tests tests
+COPY examples examples
 ENV PATH=/root/.cargo/bin:$PATH
 RUN cargo build --release --locked --bin scrim \
     && mkdir -p /out/lib /out/models \

@@ -38,6 +38,8 @@ mod deliver;
 pub(crate) mod figures;
 mod gate;
 mod guard;
+#[cfg(feature = "test-hooks")]
+pub mod hooks;
 mod output;
 mod pace;
 mod rate;
@@ -168,7 +170,9 @@ impl Pipeline {
         policy: Arc<Policy>,
         timeline: Timeline,
     ) -> std::io::Result<Self> {
-        links.delay.start(spec.source, release::guess(spec.watch.max_gap, links.detect.answer_time()));
+        links
+            .delay
+            .start(spec.source, release::guess(spec.watch.max_gap, links.detect.answer_time()));
         let (frames, frames_in) = sync_channel(DECODE_QUEUE);
         let (wake, inputs): (_, Receiver<release::Input>) = sync_channel(RELEASE_QUEUE);
         let controls = Arc::new(Controls::new(policy));
@@ -176,7 +180,11 @@ impl Pipeline {
         let track = spec.track.clone();
         let decoder = decode::Stage::new(&spec, &links, wake.clone());
         let (deliver, tasks) = sync_channel(deliver::QUEUE);
-        let output = output::Output::new(&spec, &links, timeline, switch::Config::default());
+        #[cfg(not(feature = "test-hooks"))]
+        let switching = switch::Config::default();
+        #[cfg(feature = "test-hooks")]
+        let switching = hooks::switching();
+        let output = output::Output::new(&spec, &links, timeline, switching);
         let deliverer = deliver::Stage::new(&links, controls.clone(), output);
         let releaser = release::Stage::new(spec, links, controls.clone(), wake.clone(), deliver);
         let threads = vec![

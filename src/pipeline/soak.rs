@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::media::VideoCodec;
 
 mod links;
-mod source;
+pub mod source;
 mod viewer;
 mod world;
 

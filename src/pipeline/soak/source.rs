@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use ffmpeg_next as ff;
 use ffmpeg_next::format::Pixel;
 
-use crate::media::{Picture, Rect, VideoCodec, VideoFrame};
+use crate::media::{Picture, Rect, VideoCodec, VideoFrame, ffmpeg};
 
 /// Side of the squares of the pattern that must not be seen, in pixels.
 const SQUARE: usize = 6;
 
-/// The source's camera and encoder.
-pub(super) struct Source {
+/// A source's encoder, as foreign publishers have it: its H.264 parameter sets have id 0.
+pub struct Source {
     codec: VideoCodec,
     size: (u32, u32),
     encoder: ff::encoder::video::Encoder,
@@ -19,9 +19,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens the encoder: x264 with parameter sets of id 0, or libvpx.
-    pub(super) fn open(codec: VideoCodec, size: (u32, u32)) -> Result<Self, ff::Error> {
-        ff::init()?;
+    /// Opens x264 or libvpx for pictures of `size`.
+    ///
+    /// # Errors
+    /// When FFmpeg has no such encoder, or it does not open.
+    pub fn open(codec: VideoCodec, size: (u32, u32)) -> Result<Self, ff::Error> {
+        ffmpeg::init();
         let name = if codec == VideoCodec::H264 { "libx264" } else { "libvpx" };
         let found = ff::encoder::find_by_name(name).ok_or(ff::Error::EncoderNotFound)?;
         let mut context = ff::codec::Context::new_with_codec(found);
@@ -55,7 +58,20 @@ impl Source {
         keyframe: bool,
         at: Instant,
     ) -> Result<VideoFrame, ff::Error> {
-        let picture = scene(self.size, n, secret);
+        self.encode(&scene(self.size, n, secret), n, keyframe, at)
+    }
+
+    /// Encodes frame `n`, captured at `at`.
+    ///
+    /// # Errors
+    /// When the encoder takes no picture or gives none back.
+    pub fn encode(
+        &mut self,
+        picture: &Picture,
+        n: u64,
+        keyframe: bool,
+        at: Instant,
+    ) -> Result<VideoFrame, ff::Error> {
         let mut frame = picture.as_ffmpeg().clone();
         frame.set_pts(Some(self.next));
         self.next += 1;
@@ -75,8 +91,8 @@ impl Source {
     }
 }
 
-/// A soft background that pans, over which the pattern lies.
-fn scene(size: (u32, u32), n: u64, secret: Option<Rect>) -> Picture {
+/// Frame `n`: a soft background that pans, over which the pattern lies at `secret`.
+pub fn scene(size: (u32, u32), n: u64, secret: Option<Rect>) -> Picture {
     let mut picture = Picture::new(size.0, size.1);
     let n = n as usize;
     for (index, plane) in picture.planes_mut().iter_mut().enumerate() {

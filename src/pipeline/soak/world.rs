@@ -67,8 +67,6 @@ impl World {
         let rules: Document = serde_json::from_str(rules)?;
         let policy = Arc::new(rules.resolve());
         let start = clock::now();
-        // Opened first: it silences the codecs' own log.
-        let decoder = Decoder::open(plan.codec)?;
         let Ends { links, outgoing, upstream } = links(&policy)?;
         let watch =
             Watch { max_gap: Duration::from_millis(200), track: crate::track::Config::default() };
@@ -97,7 +95,7 @@ impl World {
             links,
             outgoing,
             upstream,
-            viewer: Viewer::new(decoder),
+            viewer: Viewer::new(Decoder::open(plan.codec)?),
             stuck: 0,
             report: Report { codec: plan.codec.name(), trouble: plan.trouble, ..Report::default() },
             plan,
