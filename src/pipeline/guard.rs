@@ -349,7 +349,7 @@ impl Guard {
         }
     }
 
-    /// A weak finding where the picture has just been replaced is taken for a strong one: what
+    /// Nearly a finding, where the picture has just been replaced, is taken for one: what
     /// pops up is small or blurred at first, and nothing else is known of the place.
     fn weigh(&self, index: u64, findings: Vec<Finding>) -> Vec<Finding> {
         let lately = index.saturating_sub(FRESH)..=index;

@@ -11,6 +11,10 @@ use crate::detect::Finding;
 /// mostly be noise.
 const CONTINUE: f32 = 0.4;
 
+/// Share of a class's threshold from which a finding counts where the picture was just replaced.
+/// Lower, and what is no such thing at all would be covered at every cut.
+const NEARLY: f32 = 0.7;
+
 /// The classes that are covered, with the score from which a finding counts and what is done.
 #[derive(Clone, Debug, Default)]
 pub struct Classes {
@@ -35,11 +39,11 @@ impl Classes {
         Self { covered: policy.classes.clone() }
     }
 
-    /// The finding as a strong one, if it is a weak one.
+    /// The finding as a strong one, if it is nearly one.
     pub(crate) fn strengthened(&self, finding: &Finding) -> Option<Finding> {
-        let Some(Grade::Weak(_)) = self.grade(finding) else { return None };
         let (threshold, _) = *self.covered.get(&*finding.class)?;
-        Some(Finding { score: threshold, ..finding.clone() })
+        let nearly = (NEARLY * threshold..threshold).contains(&finding.score);
+        nearly.then(|| Finding { score: threshold, ..finding.clone() })
     }
 
     /// What `finding` may do; `None` when the rules have nothing to do with it.

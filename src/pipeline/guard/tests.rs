@@ -414,7 +414,7 @@ fn a_weak_finding_counts_where_the_picture_was_just_replaced() {
                 moving: true,
             });
             while let Step::Analyse { index, .. } = guard.poll(now) {
-                let weak = Finding { score: 0.15, ..face(300.0) };
+                let weak = Finding { score: 0.25, ..face(300.0) };
                 guard.answer(index, Ok(if index >= 6 { vec![weak] } else { Vec::new() }), now);
             }
         }
