@@ -173,10 +173,14 @@ pub(crate) fn shows_the_same(grid: &Grid, original: &Grid) -> bool {
 }
 
 /// The areas, of an object's size and larger, in which something appeared at once: where blocks
-/// changed as they do when what they show is replaced. In shares of the picture, 0 to 1.
+/// changed as they do when what they show is replaced, and do not keep changing. In shares of the
+/// picture, 0 to 1.
 pub(crate) fn news(grid: &Grid) -> Vec<Rect> {
-    let replaced = |change: &u8| u32::from(*change) >= JUMP;
-    patches(grid.change.iter().map(replaced).collect(), grid.cols, grid.rows)
+    let replaced = |(i, change): (usize, &u8)| {
+        let lively = grid.lively.get(i).is_some_and(|lively| *lively);
+        !lively && u32::from(*change) >= JUMP
+    };
+    patches(grid.change.iter().enumerate().map(replaced).collect(), grid.cols, grid.rows)
 }
 
 /// Whether `area` (in shares of the picture, 0 to 1) changed at once from the frame before to this

@@ -21,7 +21,7 @@ const LEAST: f64 = 0.5;
 /// Looks that make a mean: what they take is known in clock ticks of 10 ms only.
 const ENOUGH: u64 = 10;
 
-/// Rates over the last [`WINDOW`], or over what there is of it.
+/// Rates over the last five seconds, or over what there is of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Load {
     /// Cores that are busy, with anything; of the machine or of the cgroup, whichever has less
