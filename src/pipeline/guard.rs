@@ -277,8 +277,8 @@ impl Guard {
         result: Result<Vec<Finding>, Failure>,
         now: Instant,
     ) {
-        let since = match self.held_mut(index) {
-            Some(Held { sight: Sight::Asked(since), .. }) => *since,
+        let (since, size) = match self.held_mut(index) {
+            Some(Held { sight: Sight::Asked(since), frame, .. }) => (*since, frame.size),
             Some(_) => return,
             None => return self.answer_after(index, result, now),
         };
@@ -286,7 +286,7 @@ impl Guard {
             Ok(findings) => {
                 self.learn(&findings, now.saturating_duration_since(since));
                 self.note_need(index, now);
-                Sight::Seen(self.weigh(index, findings))
+                Sight::Seen(self.weigh(index, size, findings))
             }
             Err(failure) => {
                 self.pace.missed();
@@ -344,17 +344,17 @@ impl Guard {
         let Ok(findings) = result else { return self.pace.missed() };
         self.learn(&findings, now.saturating_duration_since(since));
         if self.anchor().is_none_or(|anchor| anchor.at.index < index) {
-            let findings = self.weigh(index, findings);
+            let findings = self.weigh(index, frame.size, findings);
             self.absorb(frame, findings);
         }
     }
 
     /// Nearly a finding, where the picture has just been replaced, is taken for one: what
     /// pops up is small or blurred at first, and nothing else is known of the place.
-    fn weigh(&self, index: u64, findings: Vec<Finding>) -> Vec<Finding> {
+    fn weigh(&self, index: u64, size: (u32, u32), findings: Vec<Finding>) -> Vec<Finding> {
         let lately = index.saturating_sub(FRESH)..=index;
         let fresh = |finding: &Finding| {
-            let area = self.share(&finding.rect);
+            let area = share(&finding.rect, size);
             let mut frames = self.recent.iter().filter(|(n, _)| lately.contains(n));
             frames.any(|(_, grid)| gate::jumps(grid, &area))
         };
@@ -363,12 +363,6 @@ impl Guard {
             _ => finding,
         };
         findings.into_iter().map(weigh).collect()
-    }
-
-    /// A rectangle of the newest frame's size in shares of the picture, 0 to 1.
-    fn share(&self, rect: &Rect) -> Rect {
-        let (w, h) = (self.size.0 as f32, self.size.1 as f32);
-        Rect::new(rect.x / w, rect.y / h, rect.w / w, rect.h / h)
     }
 
     fn learn(&mut self, findings: &[Finding], took: Duration) {
@@ -468,6 +462,12 @@ impl Verdict {
             Self::Covered(Reason::Late) | Self::Frozen(Reason::Late) | Self::Passed(Reason::Late)
         )
     }
+}
+
+/// A rectangle in a frame of `size` in shares of the picture, 0 to 1.
+fn share(rect: &Rect, size: (u32, u32)) -> Rect {
+    let (w, h) = (size.0 as f32, size.1 as f32);
+    Rect::new(rect.x / w, rect.y / h, rect.w / w, rect.h / h)
 }
 
 fn before(time: Instant, by: Duration) -> Instant {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Frame, Guard, Held, Reason, Shot, Sight, Verdict};
+use super::{Frame, Guard, Held, Reason, Shot, Sight, Verdict, share};
 use crate::censor::{Action, Mode, OnFailure, Region};
 use crate::media::Rect;
 use crate::pipeline::gate;
@@ -55,21 +55,22 @@ impl Guard {
     /// Whether what was seen at `fix` may be on `frame` too: nothing appeared or vanished there in
     /// between. What cannot be looked up may.
     fn may_be_there(&self, frame: &Frame, fix: &Fix) -> bool {
-        !self.jumps(fix, frame.index, fix.at.index)
+        !self.jumps(fix, frame.size, frame.index, fix.at.index)
     }
 
-    /// Whether the picture at the place of `fix` was replaced after one of two frames, up to the
-    /// other.
-    fn jumps(&self, fix: &Fix, one: u64, other: u64) -> bool {
-        let area = self.share(&fix.rect);
+    /// Whether the picture at the place of `fix`, in frames of `size`, was replaced after one of two
+    /// frames, up to the other.
+    fn jumps(&self, fix: &Fix, size: (u32, u32), one: u64, other: u64) -> bool {
+        let area = share(&fix.rect, size);
         let after = one.min(other) + 1..=one.max(other);
         let mut between = self.recent.iter().filter(|(index, _)| after.contains(index));
         between.any(|(_, grid)| gate::jumps(grid, &area))
     }
 
-    /// Where two things that were taken for one may be on frame `n`: one was there and vanished,
+    /// Where two things that were taken for one may be on `frame`: one was there and vanished,
     /// the other appeared elsewhere, and nothing was on the way between them.
-    fn swapped(&self, n: u64, known: &[Snapshot]) -> Vec<Region> {
+    fn swapped(&self, frame: &Frame, known: &[Snapshot]) -> Vec<Region> {
+        let (n, size) = (frame.index, frame.size);
         let Some(next) = known.iter().position(|s| s.at.index >= n).filter(|next| *next > 0) else {
             return Vec::new();
         };
@@ -77,17 +78,16 @@ impl Guard {
         let mut regions = Vec::new();
         for one in &before.sightings {
             let Some(other) = after.sighting(one.id) else { continue };
-            let replaced = |fix| self.jumps(fix, before.at.index, after.at.index);
+            let replaced = |fix| self.jumps(fix, size, before.at.index, after.at.index);
             if !replaced(&one.fix) && !replaced(&other.fix) {
                 continue;
             }
             for (sighting, until) in [(one, before.at.index), (other, after.at.index)] {
                 let fix = &sighting.fix;
-                if !self.jumps(fix, n, until) {
-                    let (dx, dy) = (fix.rect.w, fix.rect.h);
+                if !self.jumps(fix, size, n, until) {
                     let padding = self.policy.padding;
-                    let rect = fix.rect.grow(dx * padding, dy * padding);
-                    let rect = rect.clip(self.size.0, self.size.1);
+                    let rect = fix.rect.grow(fix.rect.w * padding, fix.rect.h * padding);
+                    let rect = rect.clip(size.0, size.1);
                     regions.push(Region { rect, action: sighting.action });
                 }
             }
@@ -98,10 +98,7 @@ impl Guard {
     /// Why the oldest frame has no verdict, and what the rules make of that.
     fn unverified(&self, shot_len: usize) -> Verdict {
         let failed = self.held.range(..shot_len).any(|h| matches!(h.sight, Sight::Failed));
-        self.without_verdict(if failed { Reason::Failed } else { Reason::Late })
-    }
-
-    fn without_verdict(&self, reason: Reason) -> Verdict {
+        let reason = if failed { Reason::Failed } else { Reason::Late };
         match self.policy.on_failure {
             OnFailure::Cover => Verdict::Covered(reason),
             OnFailure::Freeze => Verdict::Frozen(reason),
@@ -154,7 +151,7 @@ impl Guard {
         let areas = bracket::regions(Moment::new(first.index, first.time), &known, margins);
         let stays = |area: &&Area| area.doubt.is_none_or(|fix| self.may_be_there(first, &fix));
         let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
-        regions.extend(self.swapped(first.index, &known));
+        regions.extend(self.swapped(first, &known));
         let (w, h) = (first.size.0 as f32, first.size.1 as f32);
         let action = self.policy.classes.values().map(|(_, action)| *action).max();
         regions.extend(strange.iter().map(|area| {

@@ -318,6 +318,20 @@ proptest! {
     }
 }
 
+/// Frame `index` of a moving picture at 30 frames a second, the first of which came at `start`.
+fn nth(index: u64, start: Instant, grid: Arc<Grid>) -> Frame {
+    Frame {
+        index,
+        time: index as f64 / 30.0,
+        due: start + DELAY + Duration::from_millis(index * 33),
+        hold: DELAY,
+        size: SIZE,
+        grid,
+        cut: index == 0,
+        moving: true,
+    }
+}
+
 /// A guard fed at 30 frames a second; `answer` says what detection finds on each frame, at once.
 fn steady(
     guard: &mut Guard,
@@ -403,16 +417,7 @@ fn a_weak_finding_counts_where_the_picture_was_just_replaced() {
         for index in 0..9 {
             let mut seen = gate::tests::flat(100);
             seen.change.fill(if index == 6 { change } else { 5 });
-            guard.push(Frame {
-                index,
-                time: index as f64 / 30.0,
-                due: now + DELAY + Duration::from_millis(index * 33),
-                hold: DELAY,
-                size: SIZE,
-                grid: Arc::new(seen),
-                cut: index == 0,
-                moving: true,
-            });
+            guard.push(nth(index, now, Arc::new(seen)));
             while let Step::Analyse { index, .. } = guard.poll(now) {
                 let weak = Finding { score: 0.25, ..face(300.0) };
                 guard.answer(index, Ok(if index >= 6 { vec![weak] } else { Vec::new() }), now);
@@ -481,22 +486,38 @@ fn in_instant_mode_what_appears_is_covered_until_somebody_has_looked() {
 }
 
 #[test]
+fn places_are_looked_up_in_their_own_frames_when_the_size_changes_behind_them() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let now = clock::now();
+    for index in 0..4 {
+        let mut moved = gate::tests::flat(100);
+        moved.change.fill(5);
+        // Something is replaced where the face would be, were the picture half as large.
+        for y in 12..23 {
+            moved.change[y * 40 + 18..y * 40 + 27].fill(if index == 2 { 60 } else { 5 });
+        }
+        guard.push(nth(index, now, Arc::new(moved)));
+    }
+    guard.push(Frame { size: (640, 360), ..nth(4, now, grid(9, true)) });
+    let mut asked = Vec::new();
+    while let Step::Analyse { index, .. } = guard.poll(now) {
+        asked.push(index);
+        let found = if index == 0 { vec![face(300.0)] } else { Vec::new() };
+        guard.answer(index, Ok(found), now);
+    }
+    for index in 0..4 {
+        let at = now + DELAY + Duration::from_millis(index * 33);
+        let Step::Release { verdict, .. } = guard.poll(at) else { panic!("no release") };
+        assert!(matches!(verdict, Verdict::Regions(_)), "frame {index}: {verdict:?}, {asked:?}");
+    }
+}
+
+#[test]
 fn rules_take_effect_on_frames_already_held() {
     let mut guard = Guard::new(CONFIG, faces());
     let now = clock::now();
     for index in 0..3 {
-        let due = now + DELAY + Duration::from_millis(index * 33);
-        let (time, cut) = (index as f64 / 30.0, index == 0);
-        guard.push(Frame {
-            index,
-            time,
-            due,
-            hold: DELAY,
-            size: SIZE,
-            grid: grid(9, true),
-            cut,
-            moving: true,
-        });
+        guard.push(nth(index, now, grid(9, true)));
         while let Step::Analyse { index, .. } = guard.poll(now) {
             guard.answer(index, Ok(vec![face(10.0)]), now);
         }
@@ -536,18 +557,7 @@ fn frames_that_nobody_looked_at_are_not_shown_once_the_rules_need_a_look() {
     let mut guard = Guard::new(CONFIG, policy(r#"{"classes": {}}"#));
     let now = clock::now();
     for index in 0..3 {
-        let due = now + DELAY + Duration::from_millis(index * 33);
-        let (time, cut) = (index as f64 / 30.0, index == 0);
-        guard.push(Frame {
-            index,
-            time,
-            due,
-            hold: DELAY,
-            size: SIZE,
-            grid: grid(9, true),
-            cut,
-            moving: true,
-        });
+        guard.push(nth(index, now, grid(9, true)));
     }
     let Step::Release { verdict, .. } = guard.poll(now + DELAY) else { panic!("no release") };
     assert_eq!(verdict, Verdict::Clean);
