@@ -12,7 +12,7 @@ use crate::media::clock::{self, ReleaseClock};
 use crate::media::decode::Decoder;
 use crate::media::thumb::Thumb;
 use crate::media::{Link, Picture, VideoCodec, VideoFrame};
-use crate::telemetry::{Direction, Outcome, Processor};
+use crate::telemetry::{Direction, Processor};
 
 /// RTP ticks a second of any video codec.
 const VIDEO_CLOCK: u32 = 90_000;
@@ -78,8 +78,7 @@ impl Stage {
         let due = self.clock.schedule(frame.rtp_time, frame.arrived);
         self.links.figures.held(self.clock.hold());
         let Some(picture) = self.decode(frame) else {
-            self.links.figures.dropped.fetch_add(1, Relaxed);
-            self.links.room.frames(Outcome::Dropped).inc();
+            self.links.dropped();
             return None;
         };
         Some(self.describe(frame, picture, due))

@@ -27,7 +27,7 @@ use crate::media::clock::{self, Rebase};
 use crate::media::{Source, VideoFrame};
 use crate::runtime::{Joined, Permits, Thread};
 use crate::session::Event;
-use crate::telemetry::{Metrics, RoomMetrics};
+use crate::telemetry::{Metrics, Outcome, RoomMetrics};
 
 pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
@@ -88,7 +88,7 @@ pub struct Watch {
 pub(crate) type Timeline = Arc<std::sync::Mutex<Rebase>>;
 
 /// Everything a pipeline talks to.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Links {
     /// Looks at frames.
     pub detect: crate::detect::Service,
@@ -108,6 +108,14 @@ pub(crate) struct Links {
     pub delay: Arc<Delay>,
     /// How many streams may encode at a time.
     pub encoders: Arc<Permits>,
+}
+
+impl Links {
+    /// Counts a frame that never leaves.
+    fn dropped(&self) {
+        self.figures.dropped.fetch_add(1, Relaxed);
+        self.room.frames(Outcome::Dropped).inc();
+    }
 }
 
 /// What the threads read and anyone may change.
@@ -154,8 +162,7 @@ pub(crate) struct Pipeline {
     frames: Option<SyncSender<VideoFrame>>,
     wake: SyncSender<release::Input>,
     controls: Arc<Controls>,
-    upstream: mpsc::Sender<UpstreamCommand>,
-    figures: Arc<Figures>,
+    links: Links,
     track: String,
     /// A frame was dropped: the next one does not follow the one before it.
     gap: bool,
@@ -176,7 +183,6 @@ impl Pipeline {
         let (frames, frames_in) = sync_channel(DECODE_QUEUE);
         let (wake, inputs): (_, Receiver<release::Input>) = sync_channel(RELEASE_QUEUE);
         let controls = Arc::new(Controls::new(policy));
-        let (upstream, figures) = (links.upstream.clone(), links.figures.clone());
         let track = spec.track.clone();
         let decoder = decode::Stage::new(&spec, &links, wake.clone());
         let (deliver, tasks) = sync_channel(deliver::QUEUE);
@@ -186,22 +192,14 @@ impl Pipeline {
         let switching = hooks::switching();
         let output = output::Output::new(&spec, &links, timeline, switching);
         let deliverer = deliver::Stage::new(&links, controls.clone(), output);
-        let releaser = release::Stage::new(spec, links, controls.clone(), wake.clone(), deliver);
+        let releaser =
+            release::Stage::new(spec, links.clone(), controls.clone(), wake.clone(), deliver);
         let threads = vec![
             Thread::spawn("decode", move || decoder.run(&frames_in))?,
             Thread::spawn("release", move || releaser.run(&inputs))?,
             Thread::spawn_yielding("deliver", move || deliverer.run(&tasks))?,
         ];
-        Ok(Self {
-            frames: Some(frames),
-            wake,
-            controls,
-            upstream,
-            figures,
-            track,
-            gap: false,
-            threads,
-        })
+        Ok(Self { frames: Some(frames), wake, controls, links, track, gap: false, threads })
     }
 
     /// Hands a frame to the decoder. Never waits: see [`DECODE_QUEUE`].
@@ -212,10 +210,10 @@ impl Pipeline {
             Ok(()) => self.gap = false,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.gap = true;
-                self.figures.received.fetch_add(1, Relaxed);
-                self.figures.dropped.fetch_add(1, Relaxed);
+                self.links.figures.received.fetch_add(1, Relaxed);
+                self.links.dropped();
                 let track = self.track.clone();
-                let _ = self.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
+                let _ = self.links.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
             }
         }
     }

@@ -4,20 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
 use super::decode::Decoded;
 use super::guard::Verdict;
 use super::rate::Rate;
 use super::switch::{self, Switch, Way};
-use super::{Figures, Links, Spec, Timeline};
+use super::{Links, Spec, Timeline};
 use crate::censor;
 use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock;
 use crate::media::encode::{self, Encoded, Encoder, RateChange};
 use crate::media::{Picture, Source, VideoCodec};
-use crate::runtime::Permits;
-use crate::telemetry::{Direction, Metrics, Processor, RoomMetrics};
+use crate::telemetry::{Direction, Processor};
 
 /// How often the encoder's rate follows the source's.
 const RATE_STEP: Duration = Duration::from_secs(1);
@@ -38,12 +35,7 @@ pub(super) struct Output {
     source: Source,
     /// The input track's sid, for keyframe requests.
     track: String,
-    outgoing: mpsc::Sender<Outgoing>,
-    upstream: mpsc::Sender<UpstreamCommand>,
-    metrics: Metrics,
-    room: RoomMetrics,
-    figures: Arc<Figures>,
-    encoders: Arc<Permits>,
+    links: Links,
     timeline: Timeline,
     switch: Switch,
     encoder: Option<Encoder>,
@@ -69,12 +61,7 @@ impl Output {
         Self {
             source: spec.source,
             track: spec.track.clone(),
-            outgoing: links.outgoing.clone(),
-            upstream: links.upstream.clone(),
-            metrics: links.metrics.clone(),
-            room: links.room.clone(),
-            figures: links.figures.clone(),
-            encoders: links.encoders.clone(),
+            links: links.clone(),
             timeline,
             switch: Switch::new(config),
             encoder: None,
@@ -133,7 +120,7 @@ impl Output {
         }
         let closed = matches!(verdict, Verdict::Covered(_) | Verdict::Frozen(_));
         let sent = self.curtain.filter(|_| closed);
-        match step.way {
+        let left = match step.way {
             Way::Forward => self.forward(decoded),
             Way::Encode { keyframe: false }
                 if sent.is_some_and(|at| now.saturating_duration_since(at) < CURTAIN_GAP) =>
@@ -141,8 +128,9 @@ impl Output {
                 return;
             }
             Way::Encode { keyframe } => self.cover(decoded, verdict, keyframe, keep),
-        }
-        self.curtain = closed.then_some(now);
+        };
+        // One that was left out is due at once: what viewers see is not covered yet.
+        self.curtain = (closed && left).then_some(now);
         if !keep {
             self.shown = None;
         } else if matches!(verdict, Verdict::Clean) {
@@ -153,58 +141,62 @@ impl Output {
     /// Asks the source for a keyframe to forward from. A full queue loses the request, which is
     /// repeated.
     fn ask(&self) {
-        self.metrics.global().keyframe_requests(Direction::Upstream).inc();
+        self.links.metrics.global().keyframe_requests(Direction::Upstream).inc();
         let track = self.track.clone();
-        let _ = self.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
+        let _ = self.links.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
     }
 
-    /// Sends the source's own bytes.
-    fn forward(&mut self, decoded: &Decoded) {
+    /// Sends the source's own bytes; whether they are on their way.
+    fn forward(&mut self, decoded: &Decoded) -> bool {
         let data = decoded.data.clone();
         let bytes = data.len() as u64;
-        if self.send(decoded, Encoded { data, keyframe: decoded.link.key }) {
-            self.figures.forwarded.fetch_add(1, Relaxed);
-            self.metrics.global().forwarded_bytes.inc_by(bytes);
+        let left = self.send(decoded, Encoded { data, keyframe: decoded.link.key });
+        if left {
+            self.links.figures.forwarded.fetch_add(1, Relaxed);
+            self.links.metrics.global().forwarded_bytes.inc_by(bytes);
         }
         let idle = |needed| decoded.frame.due.saturating_duration_since(needed) > IDLE;
         if self.needed.is_some_and(idle) {
             (self.encoder, self.canvas, self.needed) = (None, None, None);
         }
+        left
     }
 
-    /// Paints, encodes and sends.
-    fn cover(&mut self, decoded: &Decoded, verdict: &Verdict, keyframe: bool, keep: bool) {
-        let encoders = self.encoders.clone();
+    /// Paints, encodes and sends; whether the frame is on its way.
+    fn cover(&mut self, decoded: &Decoded, verdict: &Verdict, keyframe: bool, keep: bool) -> bool {
+        let encoders = self.links.encoders.clone();
         let Some(_turn) = encoders.take(decoded.frame.due + TURN) else {
             if keyframe {
                 self.switch.lost();
             }
-            self.figures.dropped.fetch_add(1, Relaxed);
-            return;
+            self.links.dropped();
+            return false;
         };
         let began = clock::now();
         let painted = self.paint(&decoded.picture, verdict);
-        self.room.processing(Processor::Censor).observe_time(began.elapsed());
+        self.links.room.processing(Processor::Censor).observe_time(began.elapsed());
         let picture = painted.as_ref().unwrap_or(&decoded.picture);
         self.needed = Some(decoded.frame.due);
-        match self.encode(picture, decoded, keyframe) {
+        let left = match self.encode(picture, decoded, keyframe) {
             Ok(encoded) => {
                 if encoded.keyframe && !keyframe {
                     self.switch.keyframe_left(decoded.frame.due);
                 }
-                self.send(decoded, encoded);
+                self.send(decoded, encoded)
             }
             Err(error) => {
                 tracing::warn!(%error, source = ?self.source, "frame not encoded, so not shown");
                 self.encoder = None;
                 self.switch.lost();
-                self.figures.dropped.fetch_add(1, Relaxed);
+                self.links.dropped();
+                false
             }
-        }
+        };
         if keep && matches!(verdict, Verdict::Regions(_)) {
             self.shown = Some(Arc::new(Picture::copy_of(picture)));
         }
         self.canvas = painted.or(self.canvas.take());
+        left
     }
 
     /// The covered picture; `None` when the verdict leaves it as it is.
@@ -272,8 +264,8 @@ impl Output {
         }
         let encoded = encoder.encode(picture, keyframe)?;
         self.encoder = Some(encoder);
-        self.room.processing(Processor::Encode).observe_time(began.elapsed());
-        self.metrics.global().encoded_frames.inc();
+        self.links.room.processing(Processor::Encode).observe_time(began.elapsed());
+        self.links.metrics.global().encoded_frames.inc();
         Ok(encoded)
     }
 
@@ -292,12 +284,12 @@ impl Output {
             due: decoded.frame.due,
             keyframe: encoded.keyframe,
         };
-        let sent = self.outgoing.try_send(frame).is_ok();
+        let sent = self.links.outgoing.try_send(frame).is_ok();
         if sent {
-            self.figures.bytes_out.fetch_add(bytes, Relaxed);
+            self.links.figures.bytes_out.fetch_add(bytes, Relaxed);
         } else {
             self.switch.lost();
-            self.figures.dropped.fetch_add(1, Relaxed);
+            self.links.dropped();
         }
         sent
     }

@@ -268,8 +268,7 @@ impl Stage {
         let released = Box::new(Released { decoded, verdict, keep, gap: self.gap });
         self.gap = self.deliver.try_send(Task::Show(released)).is_err();
         if self.gap {
-            self.links.figures.dropped.fetch_add(1, Relaxed);
-            self.links.room.frames(Outcome::Dropped).inc();
+            self.links.dropped();
         }
     }
 
