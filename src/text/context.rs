@@ -6,18 +6,18 @@
 //! | the word is named as a word ("the word …", "… means") | 0.60 | 0.30 | 0 |
 //! | a word of the topic in which the word is harmless, for words that have one | 0.60 | 0.60 | 0 |
 //!
-//! What applies is added up. *Near* is within [`REACH`] words on either side.
+//! What applies is added up. *Near* is within eight words on either side.
 
 use super::fold::{Kind, Symbol};
-use super::lexicon::Lexicon;
+use super::lexicon::{Flags, Lexicon, MEANS, NAMES, REPORTS};
 use super::rules::Severity;
 use super::verify::Span;
 
 /// How many words on either side are context.
-pub(super) const REACH: usize = 8;
+const REACH: usize = 8;
 
-/// Furthest that context is looked for, in symbols: keeps the time linear.
-const REACH_SYMBOLS: usize = 96;
+/// How far quotation marks may be, in symbols.
+const QUOTATION: usize = 96;
 
 /// What a quotation, or naming it as a word, takes off a mild and a strong word's score.
 const QUOTED: (u16, u16) = (60, 30);
@@ -25,73 +25,72 @@ const QUOTED: (u16, u16) = (60, 30);
 /// What its topic takes off a word's score.
 const TOPIC: u16 = 60;
 
-/// What context takes off the score of a word with these topics, in hundredths.
-pub(super) fn softening(
-    text: &[Symbol],
-    span: Span,
-    severity: Severity,
-    topics: &[String],
-    lexicon: &Lexicon,
-) -> u16 {
-    let quoted = match severity {
-        Severity::Mild => QUOTED.0,
-        Severity::Strong => QUOTED.1,
-        Severity::Severe => return 0,
-    };
-    let near = Near::new(text, span);
-    let mut total = 0;
-    if near.is_quoted && near.words().any(|word| lexicon.reports(word)) {
-        total += quoted;
-    }
-    if near.is_named(lexicon) {
-        total += quoted;
-    }
-    let in_topic = |topic: &String| near.words().any(|word| lexicon.is_of_topic(topic, word));
-    if topics.iter().any(in_topic) {
-        total += TOPIC;
-    }
-    total
+/// What the words of a text tell of those near them.
+#[derive(Debug)]
+pub(super) struct Context {
+    /// Where each word begins, and its flags.
+    words: Vec<(usize, Flags)>,
+    /// Where double quotation marks are.
+    quotes: Vec<usize>,
 }
 
-struct Near {
-    /// Nearest first.
-    before: Vec<String>,
-    after: Vec<String>,
-    is_quoted: bool,
-}
-
-impl Near {
-    fn new(text: &[Symbol], span: Span) -> Self {
-        let from = span.first.saturating_sub(REACH_SYMBOLS);
-        let to = (span.last + 1 + REACH_SYMBOLS).min(text.len());
-        let (left, right) = (&text[from..span.first], &text[span.last + 1..to]);
-        let mut before: Vec<String> = words(left);
-        before.reverse();
-        before.truncate(REACH);
-        let mut after = words(right);
-        after.truncate(REACH);
-        // An apostrophe inside a word opens nothing.
-        let opens = left.iter().any(|s| s.c == '"');
-        let closes = right.iter().any(|s| s.c == '"');
-        let single = |s: Option<&Symbol>| s.is_some_and(|s| s.c == '\'');
-        let is_quoted = (opens && closes) || (single(left.last()) && single(right.first()));
-        Self { before, after, is_quoted }
+impl Context {
+    pub(super) fn new(text: &[Symbol], lexicon: &Lexicon) -> Self {
+        let mut words = Vec::new();
+        let (mut word, mut at) = (String::new(), 0);
+        while at < text.len() {
+            let length = text[at..].iter().take_while(|s| s.kind == Kind::Letter).count();
+            if length > 0 {
+                word.clear();
+                word.extend(text[at..at + length].iter().map(|s| s.c));
+                words.push((at, lexicon.flags(&word)));
+            }
+            at += length.max(1);
+        }
+        let quotes = (0..text.len()).filter(|at| text[*at].c == '"').collect();
+        Self { words, quotes }
     }
 
-    fn words(&self) -> impl Iterator<Item = &str> {
-        self.before.iter().chain(&self.after).map(String::as_str)
+    /// What context takes off the score of a word with these topics, in hundredths.
+    pub(super) fn softening(
+        &self,
+        text: &[Symbol],
+        span: Span,
+        severity: Severity,
+        topics: Flags,
+    ) -> u16 {
+        let quoted = match severity {
+            Severity::Mild => QUOTED.0,
+            Severity::Strong => QUOTED.1,
+            Severity::Severe => return 0,
+        };
+        let first = self.words.partition_point(|(at, _)| *at < span.first);
+        let after = self.words.partition_point(|(at, _)| *at <= span.last);
+        let left = &self.words[first.saturating_sub(REACH)..first];
+        let right = &self.words[after..(after + REACH).min(self.words.len())];
+        let near = left.iter().chain(right).fold(0, |all, (_, flags)| all | flags);
+        let mut total = 0;
+        if near & REPORTS != 0 && self.is_quoted(text, span) {
+            total += quoted;
+        }
+        // "the word X", "definition of X", or "X means".
+        if left.iter().rev().take(2).any(|(_, flags)| flags & NAMES != 0)
+            || right.first().is_some_and(|(_, flags)| flags & MEANS != 0)
+        {
+            total += quoted;
+        }
+        if near & topics != 0 {
+            total += TOPIC;
+        }
+        total
     }
 
-    /// "the word X", "definition of X", or "X means".
-    fn is_named(&self, lexicon: &Lexicon) -> bool {
-        self.before.iter().take(2).any(|word| lexicon.names(word))
-            || self.after.first().is_some_and(|word| lexicon.means(word))
+    fn is_quoted(&self, text: &[Symbol], span: Span) -> bool {
+        let next = self.quotes.partition_point(|at| *at < span.first);
+        let opens = next.checked_sub(1).is_some_and(|q| span.first - self.quotes[q] < QUOTATION);
+        let closes = self.quotes.get(next).is_some_and(|q| q - span.last < QUOTATION);
+        let single =
+            |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|s| s.c == '\'');
+        (opens && closes) || (single(span.first.checked_sub(1)) && single(Some(span.last + 1)))
     }
-}
-
-fn words(text: &[Symbol]) -> Vec<String> {
-    text.split(|s| s.kind != Kind::Letter)
-        .filter(|word| !word.is_empty())
-        .map(|word| word.iter().map(|s| s.c).collect())
-        .collect()
 }

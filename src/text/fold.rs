@@ -33,7 +33,7 @@ pub(super) struct Symbol {
 }
 
 /// Most equal symbols in a row that are kept; digits are kept all.
-const RUN: usize = 3;
+pub(super) const RUN: usize = 3;
 
 impl Symbol {
     pub(super) fn is_word(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Common English words, so that a doubtful reading never makes one of them a forbidden word.
 
+use std::sync::LazyLock;
+
 /// Sorted, one a line, lower case; plurals in -s whose singular is there are left out. From
 /// SCOWL: see `words.LICENSE` beside it.
 const WORDS: &str = include_str!("guard/words.txt");
@@ -29,25 +31,34 @@ fn listed(word: &str) -> bool {
 
 /// The first word that is not before `word`; empty behind the last.
 fn at_or_after(word: &str) -> &'static str {
-    let (mut low, mut high) = (0, WORDS.len());
-    while low < high {
-        let middle = low.midpoint(high);
-        let start =
-            WORDS.as_bytes()[..middle].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let end = line_end(start);
-        if &WORDS[start..end] < word {
-            low = end + 1;
-        } else {
-            high = start;
-        }
-    }
-    WORDS.get(low..line_end(low)).unwrap_or_default()
+    let list = &*LIST;
+    let pair = pair(word);
+    let (from, to) = (list.pairs[pair], list.pairs[pair + 1]);
+    let at = from + list.words[from..to].partition_point(|listed| *listed < word);
+    list.words.get(at).copied().unwrap_or_default()
 }
 
-fn line_end(start: usize) -> usize {
-    let rest = WORDS.as_bytes().get(start..).unwrap_or_default();
-    rest.iter().position(|b| *b == b'\n').map_or(WORDS.len(), |at| start + at)
+/// The list, and where the words with each first two letters begin: looked at for each letter of a
+/// doubtful reading.
+struct List {
+    words: Vec<&'static str>,
+    pairs: Vec<usize>,
 }
+
+/// Pairs of first letters; a word of one letter counts as having a first one before `a`.
+const PAIRS: usize = 26 * 27;
+
+fn pair(word: &str) -> usize {
+    let letter =
+        |at: usize| word.as_bytes().get(at).map(|b| usize::from(b.clamp(&b'a', &b'z') - b'a'));
+    letter(0).unwrap_or(0) * 27 + letter(1).map_or(0, |second| second + 1)
+}
+
+static LIST: LazyLock<List> = LazyLock::new(|| {
+    let words: Vec<&str> = WORDS.lines().collect();
+    let pairs = (0..=PAIRS).map(|at| words.partition_point(|word| pair(word) < at)).collect();
+    List { words, pairs }
+});
 
 #[cfg(test)]
 pub(super) fn words() -> impl Iterator<Item = &'static str> {

@@ -1,19 +1,21 @@
 //! The judge: lines in, hits out.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::contacts;
-use super::context::softening;
+use super::context::Context;
 use super::fold::{Symbol, symbols};
+use super::hits::{Allowed, Found, hits};
 use super::inflect::forms;
-use super::lexicon::Lexicon;
+use super::lexicon::{Flags, Lexicon};
 use super::pattern::patterns;
 use super::rules::{Contact, Rules, Severity, Word};
 use super::scan::{Candidate, scan};
 use super::trie::Trie;
-use super::verify::{Span, extent, verify};
+use super::verify::{extent, verify};
 
 /// The score from which a word counts. Tricks and context take from 1; see docs/RULES.md.
 pub const THRESHOLD: f32 = 0.5;
@@ -53,7 +55,7 @@ enum Effect {
     Allow,
     Forbid {
         severity: Severity,
-        topics: Vec<String>,
+        topics: Flags,
         soft: bool,
         own: bool,
     },
@@ -73,15 +75,6 @@ pub struct Judge {
     entries: Vec<Entry>,
     lexicon: Lexicon,
     contacts: BTreeSet<Contact>,
-}
-
-/// Something found, in symbols.
-struct Found {
-    span: Span,
-    word: Arc<str>,
-    kind: Kind,
-    severity: Severity,
-    own: bool,
 }
 
 impl Judge {
@@ -119,17 +112,17 @@ impl Judge {
         }
         let severity = word.severity.unwrap_or(Severity::Strong);
         let soft = word.context && rules.context;
-        let topics = if soft { self.topics(&word.text) } else { Vec::new() };
+        let topics = if soft { self.topics(&word.text) } else { 0 };
         let effect = Effect::Forbid { severity, topics, soft, own: true };
         let languages: Vec<&str> = word.languages.iter().map(String::as_str).collect();
         self.add(&word.text, effect, if languages.is_empty() { &["en"] } else { &languages });
     }
 
     /// The topics that the built-in lists know for a word.
-    fn topics(&self, word: &str) -> Vec<String> {
+    fn topics(&self, word: &str) -> Flags {
         let own = patterns(word);
         let same = |listed: &&super::lexicon::Listed| patterns(&listed.word) == own;
-        self.lexicon.words.iter().find(same).map(|l| l.topics.clone()).unwrap_or_default()
+        self.lexicon.words.iter().find(same).map(|l| l.topics).unwrap_or_default()
     }
 
     /// Adds a word with its forms in some languages.
@@ -158,12 +151,16 @@ impl Judge {
     /// Hits, and how many readings were tried for them.
     pub(super) fn judge_counted(&self, lines: &[&str]) -> (Vec<Hit>, usize) {
         let text = symbols(lines);
-        let (mut found, mut allowed) = (Vec::new(), Vec::new());
-        let steps = scan(&self.trie, &text, &mut |candidate| {
-            self.weigh(&text, &candidate, &mut found, &mut allowed);
-        });
-        let allowed = Allowed::new(text.len(), &allowed);
-        found.retain(|f| !allowed.covers(f.span));
+        let mut candidates = Vec::new();
+        let steps = scan(&self.trie, &text, &mut |candidate| candidates.push(candidate));
+        // Of all readings of one place as one word the cheapest speaks for it.
+        let place = |c: &Candidate| (c.end.entry, c.state.start, c.state.last);
+        candidates.sort_unstable_by_key(|c| (place(c), c.state.cost));
+        candidates.dedup_by_key(|c| place(c));
+        let allowed = self.allowed(&text, &candidates);
+        let context = OnceCell::new();
+        let words = candidates.iter().filter_map(|c| self.weigh(&text, c, &context));
+        let mut found: Vec<Found> = words.filter(|f| !allowed.covers(f.span)).collect();
         for (contact, span) in contacts::find(&text, &self.contacts) {
             // A part of it that is allowed makes it the operator's own.
             if !allowed.touches(span) && !allowed.covers(span) {
@@ -171,116 +168,32 @@ impl Judge {
                 found.push(Found { span, word, kind, severity: Severity::Strong, own: true });
             }
         }
-        (hits(&text, without_overlaps(found)), steps)
+        (hits(&text, found), steps)
+    }
+
+    fn allowed(&self, text: &[Symbol], candidates: &[Candidate]) -> Allowed {
+        let allows = |c: &&Candidate| {
+            !c.state.bent && matches!(self.entries[c.end.entry as usize].effect, Effect::Allow)
+        };
+        Allowed::new(text.len(), candidates.iter().filter(allows).map(|c| extent(text, c)))
     }
 
     fn weigh(
         &self,
         text: &[Symbol],
         candidate: &Candidate,
-        found: &mut Vec<Found>,
-        allowed: &mut Vec<Span>,
-    ) {
+        context: &OnceCell<Context>,
+    ) -> Option<Found> {
         let entry = &self.entries[candidate.end.entry as usize];
-        let Effect::Forbid { severity, topics, soft, own } = &entry.effect else {
-            if !candidate.state.bent {
-                allowed.push(extent(text, candidate));
-            }
-            return;
-        };
+        let Effect::Forbid { severity, topics, soft, own } = entry.effect else { return None };
         let form = self.trie.form(candidate.end);
-        let Some(mut span) = verify(text, form, candidate) else { return };
-        if *soft {
-            span.cost += softening(text, span, *severity, topics, &self.lexicon);
+        let mut span = verify(text, form, candidate)?;
+        if soft {
+            let context = context.get_or_init(|| Context::new(text, &self.lexicon));
+            span.cost += context.softening(text, span, severity, topics);
         }
-        if score(span.cost) >= THRESHOLD {
-            let kind = if entry.phrase { Kind::Phrase } else { Kind::Word };
-            let (severity, own) = (*severity, *own);
-            found.push(Found { span, word: entry.word.clone(), kind, severity, own });
-        }
+        let kind = if entry.phrase { Kind::Phrase } else { Kind::Word };
+        let found = Found { span, word: entry.word.clone(), kind, severity, own };
+        (found.score() >= THRESHOLD).then_some(found)
     }
-}
-
-/// Where allowed spans are, for questions in constant time.
-struct Allowed {
-    /// For each symbol the furthest end of the spans that begin there or before, plus one.
-    reach: Vec<usize>,
-    /// For each symbol the nearest end of the spans that begin there or after.
-    next: Vec<usize>,
-}
-
-impl Allowed {
-    fn new(symbols: usize, spans: &[Span]) -> Self {
-        let (mut reach, mut next) = (vec![0; symbols], vec![usize::MAX; symbols]);
-        for span in spans {
-            reach[span.first] = reach[span.first].max(span.last + 1);
-            next[span.first] = next[span.first].min(span.last);
-        }
-        for at in 1..symbols {
-            reach[at] = reach[at].max(reach[at - 1]);
-            let back = symbols - 1 - at;
-            next[back] = next[back].min(next[back + 1]);
-        }
-        Self { reach, next }
-    }
-
-    /// Whether a span lies within an allowed one.
-    fn covers(&self, span: Span) -> bool {
-        self.reach[span.first] > span.last
-    }
-
-    /// Whether an allowed one lies within a span.
-    fn touches(&self, span: Span) -> bool {
-        self.next[span.first] <= span.last
-    }
-}
-
-fn score(cost: u16) -> f32 {
-    f32::from(100_u16.saturating_sub(cost)) / 100.0
-}
-
-/// Without what lies within something else as bad; of equals the operator's own word stays.
-fn without_overlaps(mut found: Vec<Found>) -> Vec<Found> {
-    found.sort_by_key(|f| (f.span.first, std::cmp::Reverse(f.span.last), !f.own, f.span.cost));
-    let mut kept: Vec<Found> = Vec::with_capacity(found.len());
-    for next in found {
-        // Sorted by start: only the latest few can reach this far.
-        let inside = kept
-            .iter()
-            .rev()
-            .take(OVERLAPPING)
-            .any(|k| k.span.last >= next.span.last && (k.severity >= next.severity || k.own));
-        if !inside {
-            kept.push(next);
-        }
-    }
-    kept
-}
-
-/// Most hits before one that may reach over it.
-const OVERLAPPING: usize = 8;
-
-/// The hits of each line that the spans touch.
-fn hits(text: &[Symbol], found: Vec<Found>) -> Vec<Hit> {
-    let mut hits = Vec::with_capacity(found.len());
-    for f in found {
-        let symbols = &text[f.span.first..=f.span.last];
-        for part in symbols.chunk_by(|a, b| a.line == b.line) {
-            let shown = |s: &&Symbol| s.kind != super::fold::Kind::Space;
-            let first = part.iter().find(shown);
-            let last = part.iter().rfind(shown);
-            if let (Some(first), Some(last)) = (first, last) {
-                hits.push(Hit {
-                    line: first.line,
-                    range: first.start..last.end,
-                    word: f.word.clone(),
-                    kind: f.kind,
-                    severity: f.severity,
-                    score: score(f.span.cost),
-                });
-            }
-        }
-    }
-    hits.sort_by_key(|hit| (hit.line, hit.range.start, hit.range.end));
-    hits
 }

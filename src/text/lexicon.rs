@@ -8,7 +8,7 @@
 //! - `report`: words beside which a quotation is a report,
 //! - `name` and `means`: words before and after a word that is told of as a word.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::normalise;
 use super::rules::Severity;
@@ -32,21 +32,32 @@ pub(super) struct Listed {
     pub(super) word: String,
     pub(super) severity: Severity,
     /// Topics in which it is harmless.
-    pub(super) topics: Vec<String>,
+    pub(super) topics: Flags,
     /// Whether its forms count too.
     pub(super) inflected: bool,
     pub(super) language: &'static str,
 }
+
+/// What a word tells of the words near it: bits.
+pub(super) type Flags = u32;
+
+/// A quotation beside it is a report.
+pub(super) const REPORTS: Flags = 1;
+/// The next word is told of as a word.
+pub(super) const NAMES: Flags = 2;
+/// The word before is told of as a word.
+pub(super) const MEANS: Flags = 4;
+/// The first topic's bit; the others follow.
+const FIRST_TOPIC: u32 = 3;
 
 /// The lists of some languages.
 #[derive(Debug, Default)]
 pub(super) struct Lexicon {
     pub(super) words: Vec<Listed>,
     pub(super) allow: Vec<String>,
-    topics: HashMap<String, HashSet<String>>,
-    report: HashSet<String>,
-    name: HashSet<String>,
-    means: HashSet<String>,
+    /// Names of topics, in the order of their bits.
+    topics: Vec<String>,
+    tells: HashMap<String, Flags>,
 }
 
 impl Lexicon {
@@ -66,46 +77,46 @@ impl Lexicon {
         };
         let mut what = what.split_whitespace();
         let first = what.next().unwrap_or_default();
-        let topics: Vec<String> = what.map(str::to_owned).collect();
+        let topics = what.fold(0, |all, topic| all | self.topic(topic));
         let words = words.split(',').map(str::trim).filter(|word| !word.is_empty());
         let severity = match first {
             "mild" => Severity::Mild,
             "strong" => Severity::Strong,
             "severe" => Severity::Severe,
             "allow" => return self.allow.extend(words.map(str::to_owned)),
-            "report" => return self.report.extend(words.map(normalise)),
-            "name" => return self.name.extend(words.map(normalise)),
-            "means" => return self.means.extend(words.map(normalise)),
-            _ => {
-                let topic = topics.into_iter().next().unwrap_or_default();
-                return self.topics.entry(topic).or_default().extend(words.map(normalise));
-            }
+            "report" => return self.tell(words, REPORTS),
+            "name" => return self.tell(words, NAMES),
+            "means" => return self.tell(words, MEANS),
+            _ => return self.tell(words, topics),
         };
         self.words.extend(words.map(|word| Listed {
             word: word.trim_end_matches('!').to_owned(),
             severity,
-            topics: topics.clone(),
+            topics,
             inflected: !word.ends_with('!'),
             language,
         }));
     }
 
-    pub(super) fn reports(&self, word: &str) -> bool {
-        self.report.contains(word)
+    fn tell<'a>(&mut self, words: impl Iterator<Item = &'a str>, flags: Flags) {
+        for word in words {
+            *self.tells.entry(normalise(word)).or_default() |= flags;
+        }
     }
 
-    pub(super) fn names(&self, word: &str) -> bool {
-        self.name.contains(word)
+    /// The bit of a topic.
+    fn topic(&mut self, name: &str) -> Flags {
+        let at = self.topics.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.topics.push(name.to_owned());
+            self.topics.len() - 1
+        });
+        1 << (FIRST_TOPIC as usize + at)
     }
 
-    pub(super) fn means(&self, word: &str) -> bool {
-        self.means.contains(word)
-    }
-
-    pub(super) fn is_of_topic(&self, topic: &str, word: &str) -> bool {
-        self.topics.get(topic).is_some_and(|words| {
-            words.contains(word) || word.strip_suffix('s').is_some_and(|one| words.contains(one))
-        })
+    /// What a word, or the one that it is the plural of, tells.
+    pub(super) fn flags(&self, word: &str) -> Flags {
+        let of = |word: &str| self.tells.get(word).copied().unwrap_or_default();
+        of(word) | word.strip_suffix('s').map_or(0, of)
     }
 }
 
@@ -134,8 +145,11 @@ mod tests {
             let lexicon = Lexicon::new(&["en".to_owned(), language.to_owned()]);
             assert!(lexicon.words.iter().any(|listed| listed.language == language));
             for topic in topics {
-                assert!(lexicon.topics.contains_key(&topic), "{language}: no topic {topic}");
+                let at = lexicon.topics.iter().position(|known| *known == topic).unwrap();
+                let bit: Flags = 1 << (FIRST_TOPIC as usize + at);
+                assert!(lexicon.tells.values().any(|f| f & bit != 0), "{language}: {topic}");
             }
+            assert!(lexicon.topics.len() + FIRST_TOPIC as usize <= 32);
             for listed in &lexicon.words {
                 assert_eq!(crate::text::check_word(&listed.word), None, "{}", listed.word);
             }

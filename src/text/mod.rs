@@ -14,10 +14,12 @@
 //!
 //! docs/RULES.md tells operators what it does, with the table of scores.
 
+mod bounds;
 mod contacts;
 mod context;
 mod fold;
 mod guard;
+mod hits;
 mod inflect;
 mod judge;
 mod lexicon;
@@ -26,6 +28,7 @@ mod pattern;
 mod readings;
 mod rules;
 mod scan;
+mod states;
 #[cfg(test)]
 mod tests;
 mod trie;

@@ -1,6 +1,6 @@
 //! Words of rules and lists in the form that the trie takes.
 
-use super::fold::normalise;
+use super::fold::{RUN, normalise};
 
 /// The folded forms of a word as somebody wrote it: words parted by single spaces, `*` where it
 /// stood. More than one where an apostrophe may be left out.
@@ -34,13 +34,20 @@ fn is_letter(c: char) -> bool {
     c.is_alphanumeric() || c == '*' || unicode_normalization::char::is_combining_mark(c)
 }
 
-/// Single spaces, single stars, no stars that stand alone.
+/// Single spaces, single stars, no stars that stand alone, and no longer runs than symbols have.
 fn tidy(text: &str) -> String {
     let words = text.split_whitespace().filter(|word| word.chars().any(|c| c != '*'));
     let mut tidy = words.collect::<Vec<_>>().join(" ");
     while tidy.contains("**") {
         tidy = tidy.replace("**", "*");
     }
+    let mut run = 0;
+    let mut last = '\0';
+    tidy.retain(|c| {
+        run = if c == last { run + 1 } else { 1 };
+        last = c;
+        run <= RUN || c.is_ascii_digit()
+    });
     tidy
 }
 
@@ -57,6 +64,7 @@ mod tests {
         assert_eq!(patterns("$hit"), ["shit"]);
         assert_eq!(patterns("sh!t!"), ["shit"]);
         assert_eq!(patterns("@rival"), ["rival"]);
+        assert_eq!(patterns("aaaaargh 11111"), ["aaargh 11111"]);
         assert_eq!(patterns("* *"), [""; 0]);
     }
 }

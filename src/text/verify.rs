@@ -41,8 +41,8 @@ const LABELS: [&str; 22] = [
 /// Longest piece of text that is compared with the list of common words, in letters.
 const LONGEST: usize = 16;
 
-/// Most readings of one piece of text that are tried for an innocent one.
-const MAX_READINGS: usize = 8;
+/// Most letters that are tried for an innocent reading of one piece of text.
+const MAX_READINGS: usize = 64;
 
 /// The symbols that a hit covers, both included, and what its reading cost.
 #[derive(Clone, Copy, Debug)]
@@ -164,23 +164,41 @@ fn has_innocent_reading(text: &[Symbol], form: &str, whole: Span) -> bool {
     if !odd && pieces.all(|piece| piece != form && is_common(&piece)) {
         return true;
     }
-    let mut readings = vec![(String::new(), 0)];
-    for symbol in symbols {
-        let mut next = Vec::new();
-        for (read, cost) in &readings {
-            if symbol.is_word() {
-                next.push((format!("{read}{}", symbol.c), *cost));
-            }
-            for &(letter, means) in single(symbol.c) {
-                let more = if means == Means::Leet { LEET } else { CONFUSED };
-                next.push((format!("{read}{letter}"), cost + more));
-            }
+    let mut reading = Reading { symbols, form, read: String::new(), tried: 0 };
+    reading.is_innocent(0, whole.cost)
+}
+
+/// A reading of symbols as a common word, letter by letter.
+struct Reading<'a> {
+    symbols: &'a [Symbol],
+    form: &'a str,
+    read: String,
+    tried: usize,
+}
+
+impl Reading<'_> {
+    /// Whether the symbols from `at` on make what was read so far a common word, for at most
+    /// `left`.
+    fn is_innocent(&mut self, at: usize, left: u16) -> bool {
+        self.tried += 1;
+        if self.tried > MAX_READINGS || !starts_common(self.read.trim_end_matches('s')) {
+            return false;
         }
-        next.sort_by_key(|(_, cost)| *cost);
-        next.truncate(MAX_READINGS);
-        readings = next;
+        let Some(symbol) = self.symbols.get(at) else {
+            return self.read != self.form && is_common(&self.read);
+        };
+        let plain = symbol.is_word().then_some((symbol.c, 0));
+        let others = single(symbol.c).iter().map(|&(letter, means)| match means {
+            Means::Leet => (letter, LEET),
+            Means::Confused => (letter, CONFUSED),
+        });
+        plain.into_iter().chain(others).any(|(letter, cost)| {
+            self.read.push(letter);
+            let innocent = cost <= left && self.is_innocent(at + 1, left.saturating_sub(cost));
+            self.read.pop();
+            innocent
+        })
     }
-    readings.iter().any(|(read, cost)| *cost <= whole.cost && read != form && is_common(read))
 }
 
 /// Whether letters with gaps between them are meant as one word.
@@ -203,8 +221,10 @@ fn is_spelled_out(text: &[Symbol], span: Span, spaces: bool) -> bool {
             && words.iter().any(|word| !is_plain_word(word))
             && !(words[0].len() == 1 && is_label(text, span.first, &words[0]));
     }
-    let tail = words.last().is_some_and(|tail| CONTRACTIONS.contains(&tail.as_str()));
-    if tail && gaps.clone().all(|s| s.c == '\'') {
+    // he'll, who're: what stands before is a word of its own.
+    let [heads @ .., tail] = words.as_slice() else { return false };
+    let contracted = CONTRACTIONS.contains(&tail.as_str()) && heads.iter().all(|w| is_common(w));
+    if contracted && gaps.clone().all(|s| s.c == '\'') {
         return false;
     }
     let odd = |word: &String| word.len() > 1 && !is_common(word);

@@ -42,10 +42,11 @@ pub(super) fn phones(text: &[Symbol]) -> Vec<Span> {
         let mut at = 0;
         while at < row.len() {
             let most = row.len().min(at + GROUPS);
-            let fits = |end: &usize| is_phone(text, &row, at..*end);
+            let before = Before::new(text, row[at].first);
+            let fits = |end: &usize| is_phone(text, &row, at..*end, &before);
             match (at + 1..=most).rev().find(fits) {
                 Some(end) => {
-                    found.push(span(lead(text, row[at].first), row[end - 1].end));
+                    found.push(span(before.first, row[end - 1].end));
                     at = end;
                 }
                 None => at += 1,
@@ -146,45 +147,64 @@ fn digits(text: &[Symbol]) -> Vec<Option<u8>> {
     all
 }
 
-fn is_phone(text: &[Symbol], row: &[Group], part: std::ops::Range<usize>) -> bool {
+/// What stands before a number, as far as it matters.
+struct Before {
+    /// First symbol of the number, with its plus or bracket.
+    first: usize,
+    /// Nothing that makes it a part of something else.
+    free: bool,
+    plus: bool,
+    /// A word says that a number to call follows.
+    called: bool,
+}
+
+impl Before {
+    fn new(text: &[Symbol], digits: usize) -> Self {
+        let first = lead(text, digits);
+        let before = first.checked_sub(1).map(|b| &text[b]);
+        let free = !before.is_some_and(|s| s.is_word() || "$€£¥,#".contains(s.c));
+        let plus = text[first..digits].iter().any(|s| s.c == '+');
+        Self { first, free, plus, called: free && is_called(text, first) }
+    }
+}
+
+fn is_phone(text: &[Symbol], row: &[Group], part: std::ops::Range<usize>, before: &Before) -> bool {
     let groups = &row[part.clone()];
-    let lengths: Vec<usize> = groups.iter().map(|group| group.digits.len()).collect();
-    let count: usize = lengths.iter().sum();
-    let (first, end) = (groups[0].first, groups[groups.len() - 1].end);
-    if !(6..=17).contains(&count) || !stands_alone(text, lead(text, first), end) {
+    let count: usize = groups.iter().map(|group| group.digits.len()).sum();
+    if !before.free
+        || !(6..=17).contains(&count)
+        || !may_end(text, groups[groups.len() - 1].end)
+        || is_date(groups)
+        || is_internet_address(groups)
+    {
         return false;
     }
-    if is_date(groups) || is_internet_address(groups) {
-        return false;
-    }
-    let start = &groups[0].digits;
-    let begins = |with: &[u8]| start.starts_with(with);
-    let plus = first.checked_sub(1).is_some_and(|b| "+(".contains(text[b].c))
-        && text[lead(text, first)..first].iter().any(|s| s.c == '+');
-    if plus {
+    if before.plus {
         return (8..=15).contains(&count) || (count == 16 && groups.len() > 1);
     }
-    if is_called(text, lead(text, first)) {
+    if before.called {
         return count <= 15;
     }
-    if begins(&[0, 0]) {
-        return (10..=17).contains(&count) && start.len() >= 4 && start[2] != 0;
+    let start = &groups[0].digits;
+    match start.as_slice() {
+        [0, 0, country, _, ..] => *country != 0 && count >= 10,
+        [0, area, ..] => {
+            let pairs = groups.iter().all(|group| group.digits.len() == 2);
+            let more = row.get(part.end).is_some_and(|next| next.digits.len() == 2)
+                || part.start.checked_sub(1).is_some_and(|b| row[b].digits.len() == 2);
+            let shape = if pairs { count == 10 && !more } else { (9..=12).contains(&count) };
+            *area != 0 && shape && (groups.len() > 1 || count >= 10)
+        }
+        [0] => false,
+        _ => is_american(groups),
     }
-    if begins(&[0]) {
-        let pairs = lengths.iter().all(|length| *length == 2);
-        let more = row.get(part.end).is_some_and(|next| next.digits.len() == 2)
-            || part.start.checked_sub(1).is_some_and(|b| row[b].digits.len() == 2);
-        let shape = if pairs { count == 10 && !more } else { (9..=12).contains(&count) };
-        let parted = groups.len() > 1 || count >= 10;
-        return shape && parted && start.len() >= 2 && start[1] != 0;
-    }
-    is_american(&lengths, groups)
 }
 
 /// Three, three and four digits, maybe behind a 1; the first of both threes is at least 2.
-fn is_american(lengths: &[usize], groups: &[Group]) -> bool {
+fn is_american(groups: &[Group]) -> bool {
+    let lengths: Vec<usize> = groups.iter().map(|group| group.digits.len()).collect();
     let all: Vec<u8> = groups.iter().flat_map(|group| group.digits.iter().copied()).collect();
-    let shape = match lengths {
+    let shape = match lengths.as_slice() {
         [3, 3, 4] | [3, 7] | [10] => 0,
         [1, 3, 3, 4] if all[0] == 1 => 1,
         _ => return false,
@@ -192,15 +212,13 @@ fn is_american(lengths: &[usize], groups: &[Group]) -> bool {
     all[shape] >= 2 && all[shape + 3] >= 2
 }
 
-/// Whether nothing beside a number makes it a price, a part or a measure.
-fn stands_alone(text: &[Symbol], first: usize, end: usize) -> bool {
-    let before = first.checked_sub(1).map(|b| &text[b]);
-    let beside = before.is_some_and(|s| s.is_word() || "$€£¥,#".contains(s.c));
+/// Whether nothing behind a number makes it a price, a part or a measure.
+fn may_end(text: &[Symbol], end: usize) -> bool {
     let after = text.get(end);
     let unit = after.is_some_and(|s| s.is_word() || "%$€£¥°".contains(s.c));
     let goes_on = after.is_some_and(|s| ",:.".contains(s.c))
         && text.get(end + 1).is_some_and(|s| s.kind == Kind::Digit);
-    !beside && !unit && !goes_on
+    !unit && !goes_on
 }
 
 /// A day, a month and a year first, in any usual order.

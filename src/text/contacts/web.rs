@@ -62,7 +62,9 @@ pub(super) fn find(text: &[Symbol]) -> Vec<Span> {
 fn address(text: &[Symbol], at: usize) -> Option<usize> {
     let first = &text[at];
     let before = at.checked_sub(1).map(|b| &text[b]);
-    if !first.is_word() || before.is_some_and(|b| b.is_word() || "@-_".contains(b.c)) {
+    let label =
+        before.is_some_and(|b| b.c == '.' && b.run == 1 && at > 1 && text[at - 2].is_word());
+    if !first.is_word() || label || before.is_some_and(|b| b.is_word() || "@-_".contains(b.c)) {
         return None;
     }
     let (word, end) = word_at(text, at);
@@ -82,10 +84,7 @@ fn host_end(text: &[Symbol], at: usize, www: bool) -> Option<usize> {
     let mut end = label_end(text, at)?;
     let mut good = None;
     let mut letters = text[at..end].iter().any(|s| s.kind == Kind::Letter);
-    for _ in 0..LABELS {
-        if text.get(end).is_none_or(|s| s.c != '.' || s.run > 1) {
-            break;
-        }
+    while text.get(end).is_some_and(|s| s.c == '.' && s.run == 1) {
         let start = end + 1;
         let Some(next) = label_end(text, start) else { break };
         let name: String = text[start..next].iter().map(|s| s.c).collect();
