@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use corpus::{Expected, Written, picture};
 use polygon::{Polygon, area, common, iou};
-use scrim::detect::text::{FindRequest, Line, ReadRequest, Reader, Reading};
+use scrim::detect::text::{FindRequest, Glyph, Line, ReadRequest, Reader, Reading};
 use scrim::detect::{Config, Manifest, Need, Service};
 use scrim::media::{Picture, Rect};
 
@@ -32,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Found {
     shape: Polygon,
     text: String,
+    /// Start and end of each word, as shares of the line's length; none of the package's.
+    words: Vec<[f32; 2]>,
 }
 
 fn service() -> Service {
@@ -80,10 +82,43 @@ fn ours(reader: &dyn Reader, picture: &Arc<Picture>, scale: f32) -> Vec<Found> {
         let reading = read(reader, picture, &line);
         if reading.score >= PACKAGE_FLOOR {
             let shape = line.quad.0.map(|p| (p.x, p.y));
-            found.push(Found { shape, text: reading.text() });
+            found.push(Found { shape, text: reading.text(), words: words(&reading) });
         }
     }
     found
+}
+
+/// Where each word of a reading begins and ends.
+fn words(reading: &Reading) -> Vec<[f32; 2]> {
+    let words = reading.glyphs.split(|glyph| glyph.character == ' ');
+    let span = |word: &[Glyph]| Some([word.first()?.start, word.last()?.end]);
+    words.filter_map(span).collect()
+}
+
+/// How far each end of a word stands out of the part of the line that its glyphs take, as a share
+/// of the written line's height: what would show if just that part were covered. Below nought:
+/// how much wider the part is. Only of lines that were read without an error, spaces included.
+fn uncovered(written: &Written, found: &[Found]) -> Vec<f32> {
+    let shape = written.shape();
+    let same = |found: &&Found| {
+        found.text == written.text
+            && found.words.len() == written.words.len()
+            && common(&shape, &found.shape) >= 0.8 * area(&shape)
+    };
+    let Some(found) = found.iter().find(same) else { return Vec::new() };
+    let ([a, b, _, d], [from, to, ..]) = (shape, found.shape);
+    let length = (to.0 - from.0).hypot(to.1 - from.1);
+    let along = ((to.0 - from.0) / length, (to.1 - from.1) / length);
+    let height = (d.0 - a.0).hypot(d.1 - a.1);
+    let place = |share: f32| {
+        let p = (a.0 + (b.0 - a.0) * share - from.0, a.1 + (b.1 - a.1) * share - from.1);
+        p.0 * along.0 + p.1 * along.1
+    };
+    let ends = |(written, found): (&[f32; 2], &[f32; 2])| {
+        [found[0] * length - place(written[0]), place(written[1]) - found[1] * length]
+    };
+    let pairs = written.words.iter().zip(&found.words);
+    pairs.flat_map(ends).map(|pixels| pixels / height).collect()
 }
 
 /// How much of what was written one side found and read.
@@ -202,16 +237,18 @@ fn lines_and_characters_are_those_of_the_package() {
     let mut agreement = Agreement::default();
     let mut all: [Score; 3] = Default::default();
     let mut rows: BTreeMap<&str, [Score; 3]> = BTreeMap::new();
+    let mut out: Vec<f32> = Vec::new();
     for expected in &corpus::CORPUS.pictures {
         let picture = picture(expected);
         let theirs: Vec<Found> = expected
             .found
             .iter()
-            .map(|line| Found { shape: line.shape(), text: line.text.clone() })
+            .map(|line| Found { shape: line.shape(), text: line.text.clone(), words: Vec::new() })
             .collect();
         let mut sides = vec![theirs];
         sides.extend(scales.map(|scale| ours(&*reader, &picture, scale)));
         agreement.add(expected, &sides[1]);
+        out.extend(expected.lines.iter().flat_map(|line| uncovered(line, &sides[1])));
         let row = rows.entry(&expected.condition).or_default();
         for ((side, row), all) in sides.iter().zip(row).zip(&mut all) {
             row.add(&expected.lines, side);
@@ -224,6 +261,11 @@ fn lines_and_characters_are_those_of_the_package() {
     for (name, scores) in rows.iter().map(|(name, row)| (*name, row)).chain([("all", &all)]) {
         println!("| {name} | {} |", scores.each_ref().map(cell).join(" | "));
     }
+    out.sort_unstable_by(f32::total_cmp);
+    let rank = |share: usize| out[(out.len() - 1) * share / 1_000];
+    let shares = [500, 900, 950, 990, 1_000].map(|share| format!("{:.2}", rank(share)));
+    println!("ends of words out of their glyphs' part, in line heights (of {}):", out.len());
+    println!("50 / 90 / 95 / 99 / 100 in a hundred: {}", shares.join(" / "));
     let (lines, characters) = agreement.shares();
     println!("of the package's lines {lines:.4}, of its characters {characters:.4}");
     assert!(agreement.lines >= 150, "{} lines are too few to mean anything", agreement.lines);
@@ -237,6 +279,7 @@ fn lines_and_characters_are_those_of_the_package() {
             all[0].row()
         );
     }
+    assert!(rank(950) <= 0.5, "words stand out of their glyphs' part of the line: {shares:?}");
     let half = all[2].row();
     assert!(half[0] >= 93.0 && half[3] >= 96.0, "at half the size: {half:?}");
     let small = rows["small16"][2].row();

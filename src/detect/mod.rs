@@ -53,7 +53,7 @@ pub use manifest::Manifest;
 pub use model::{Detector, Error, Model, Opened, Regions, Role, Task};
 pub use pre::Shape;
 pub use service::Service;
-pub use start::{Models, StartError, open};
+pub use start::{Models, StartError, TextModels, open};
 
 /// Something a detector found.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use super::health::{DetectorStatus, Event};
 use super::manifest::Entry;
 use super::model::{Model, Regions, Task};
 use super::reply::{Job, Reply, join};
-use super::start::{Models, StartError, onnx_models, open_workers};
+use super::start::{Models, StartError, TextModels, onnx_models, open_workers};
 use super::text::{Lane, Reader};
 use super::worker::{OnEvent, Pool};
 use super::{Config, Request};
@@ -78,8 +78,9 @@ impl Service {
         }
         let (on_event, numbers): (OnEvent, _) = (Arc::new(on_event), Arc::new(AtomicU64::new(0)));
         let maker = Maker { config, numbers, on_event };
-        let text = text
-            .map(|(find, read)| Arc::new(Lane { find: maker.pool(find), read: maker.pool(read) }));
+        let lane =
+            |pair: TextModels| Lane { find: maker.pool(pair.find), read: maker.pool(pair.read) };
+        let text = text.map(|pair| Arc::new(lane(pair)));
         let regions = regions.into_iter().map(|model| maker.pool(model)).collect();
         let answers = Arc::new(Mutex::new(Answers::new(clock::now())));
         let service = Self(Arc::new(Inner { regions, text, answers, watches: Mutex::default() }));

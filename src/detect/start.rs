@@ -19,8 +19,16 @@ const GPU_WORKERS: usize = 2;
 pub struct Models {
     /// Look at every picture that is handed in; at least one.
     pub regions: Vec<Arc<dyn Model>>,
-    /// Finds lines of text, and reads them.
-    pub text: Option<(Arc<dyn Model<Find>>, Arc<dyn Model<Read>>)>,
+    /// Find lines of text and read them.
+    pub text: Option<TextModels>,
+}
+
+/// The pair of models that text needs.
+pub struct TextModels {
+    /// Finds lines.
+    pub find: Arc<dyn Model<Find>>,
+    /// Reads them.
+    pub read: Arc<dyn Model<Read>>,
 }
 
 /// Why detection cannot start.
@@ -64,9 +72,9 @@ pub enum StartError {
         error: Error,
     },
     /// Two models that are asked the same about text.
-    #[error("{model} is the second model that {role}; there can be one")]
+    #[error("{model} is the second model that {role} lines of text; there can be one")]
     Twice {
-        /// What both are for.
+        /// What both do.
         role: &'static str,
         /// The second.
         model: String,
@@ -96,39 +104,50 @@ pub(super) fn onnx_models(config: &Config, models: &[Entry]) -> Result<Models, S
     let path = &config.onnxruntime;
     let environment =
         environment(path).map_err(|error| StartError::Runtime { path: path.clone(), error })?;
-    let mut loaded = Models { regions: Vec::new(), text: None };
-    let (mut find, mut read): (Option<Arc<dyn Model<Find>>>, Option<Arc<dyn Model<Read>>>) =
-        (None, None);
+    let mut loaded = Loaded::default();
     for entry in models {
-        let sessions = Sessions::new(entry, config, &providers, &environment)?;
-        let twice = |role| StartError::Twice { role, model: entry.name.clone() };
-        match &entry.recipe {
-            Recipe::Yolov8(recipe) => loaded.regions.push(Arc::new(Yolo::new(sessions, recipe))),
+        loaded.add(entry, Sessions::new(entry, config, &providers, &environment)?)?;
+    }
+    loaded.finish()
+}
+
+/// Models as they are read, one by one.
+#[derive(Default)]
+struct Loaded {
+    regions: Vec<Arc<dyn Model>>,
+    find: Option<Arc<dyn Model<Find>>>,
+    read: Option<Arc<dyn Model<Read>>>,
+}
+
+impl Loaded {
+    fn add(&mut self, entry: &Entry, sessions: Sessions) -> Result<(), StartError> {
+        let again = match &entry.recipe {
+            Recipe::Yolov8(recipe) => {
+                self.regions.push(Arc::new(Yolo::new(sessions, recipe)));
+                return Ok(());
+            }
             Recipe::Db(recipe) => {
-                let finder = Arc::new(Finder::new(sessions, recipe));
-                if find.replace(finder).is_some() {
-                    return Err(twice("finds lines of text"));
-                }
+                self.find.replace(Arc::new(Finder::new(sessions, recipe))).is_some()
             }
             Recipe::Ctc(recipe) => {
-                let recogniser = Arc::new(Recogniser::new(sessions, recipe));
-                if read.replace(recogniser).is_some() {
-                    return Err(twice("reads lines of text"));
-                }
+                self.read.replace(Arc::new(Recogniser::new(sessions, recipe))).is_some()
             }
-        }
+        };
+        let role = if matches!(entry.recipe, Recipe::Db(_)) { "finds" } else { "reads" };
+        let twice = || StartError::Twice { role, model: entry.name.clone() };
+        if again { Err(twice()) } else { Ok(()) }
     }
-    loaded.text = match (find, read) {
-        (Some(find), Some(read)) => Some((find, read)),
-        (None, None) => None,
-        (Some(model), None) => {
-            return Err(StartError::Alone { model: model.name().into(), missing: "reads" });
-        }
-        (None, Some(model)) => {
-            return Err(StartError::Alone { model: model.name().into(), missing: "finds" });
-        }
-    };
-    Ok(loaded)
+
+    fn finish(self) -> Result<Models, StartError> {
+        let alone = |model: &str, missing| StartError::Alone { model: model.to_owned(), missing };
+        let text = match (self.find, self.read) {
+            (Some(find), Some(read)) => Some(TextModels { find, read }),
+            (Some(find), None) => return Err(alone(find.name(), "reads")),
+            (None, Some(read)) => return Err(alone(read.name(), "finds")),
+            (None, None) => None,
+        };
+        Ok(Models { regions: self.regions, text })
+    }
 }
 
 /// Starts a model's workers; the first says what it runs on, and so how many there are.

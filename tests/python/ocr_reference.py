@@ -2,8 +2,8 @@
 
 usage: ocr_reference.py DIRECTORY [--truth-only]
 Writes NAME.i420 files and index.json: where ONNX Runtime and the models lie, and as "pictures"
-[{"name", "condition", "width", "height", "lines": [{"text", "quad"}], "found": [{"text", "score", "quad"}]}]:
-what was written where, and what the package found. Everything is made from a seed: DejaVu fonts and the one that
+[{"name", "condition", "width", "height", "lines": [{"text", "quad", "words"}], "found": [{"text", "score", "quad"}]}]:
+what was written where (words: start and end of each as shares of the line's length), and what the package found. Everything is made from a seed: DejaVu fonts and the one that
 Pillow carries, sizes, colours, angles, perspective, blur, noise, contrast, textures, and a public-domain photograph.
 """
 
@@ -76,8 +76,20 @@ def colours(rng, ground, contrast):
     return tuple(int(np.clip(level + t, 0, 255)) for t in tint)
 
 
+def spans(face, text):
+    """Where each word begins and ends, as shares of the line's length."""
+    left, _, right, _ = face.getbbox(text)
+    found, at = [], 0
+    for word in text.split(" "):
+        begins = face.getlength(text[:at])
+        box = face.getbbox(word)
+        found.append([round((begins + edge - left) / (right - left), 4) for edge in (box[0], box[2])])
+        at += len(word) + 1
+    return found
+
+
 def line(rng, canvas, text, place, setup):
-    """Writes one line and returns its corners, clockwise from the top left as one reads."""
+    """Writes one line. Returns its corners, clockwise from the top left as one reads, and where its words are."""
     face, size, contrast, angle = setup
     face = font(face, size)
     left, top, right, bottom = face.getbbox(text)
@@ -102,7 +114,7 @@ def line(rng, canvas, text, place, setup):
     colour = colours(rng, canvas[box[1] : box[3] + 1, box[0] : box[2] + 1], contrast)
     mix = (alpha.astype(np.float32) / 255)[..., None]
     canvas[:] = np.round(canvas * (1 - mix) + np.array(colour, np.float32) * mix).astype(np.uint8)
-    return corners
+    return corners, spans(face, text)
 
 
 def page(rng, condition):
@@ -125,16 +137,17 @@ def page(rng, condition):
         if condition == "long":
             place = (rng.randrange(20, 60), place[1])
         before = canvas.copy()
-        quad = line(rng, canvas, text, place, (rng.choice(FACES), points, rng.uniform(*contrast), angle))
-        if quad is None:
+        written = line(rng, canvas, text, place, (rng.choice(FACES), points, rng.uniform(*contrast), angle))
+        if written is None:
             continue
+        quad, words = written
         margin = points * 1.2
         box = (*(quad.min(axis=0) - margin), *(quad.max(axis=0) + margin))
         if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in boxes):
             canvas[:] = before
             continue
         boxes.append((*quad.min(axis=0), *quad.max(axis=0)))
-        lines.append({"text": text, "quad": quad})
+        lines.append({"text": text, "quad": quad, "words": words})
     return canvas, lines
 
 
@@ -181,7 +194,7 @@ def main(directory, *options):
         found = reader(cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420))[0] if reader else []
         index.append({
             "name": name, "condition": condition, "width": SIZE[0], "height": SIZE[1],
-            "lines": [{"text": one["text"], "quad": np.round(one["quad"], 2).tolist()} for one in lines],
+            "lines": [{**one, "quad": np.round(one["quad"], 2).tolist()} for one in lines],
             "found": [{"quad": quad, "text": text, "score": float(score)} for quad, text, score in found or []],
         })
     runtime = pathlib.Path(onnxruntime.__file__).parent / "capi"

@@ -29,6 +29,9 @@ pub(crate) struct Expected {
 pub(crate) struct Written {
     pub(crate) text: String,
     quad: [[f32; 2]; 4],
+    /// Start and end of each word, as shares of the line's length; none of the package's.
+    #[serde(default)]
+    pub(crate) words: Vec<[f32; 2]>,
 }
 
 impl Written {

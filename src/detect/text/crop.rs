@@ -1,8 +1,11 @@
 //! One line out of a picture's planes, straightened, at the recogniser's height.
 //!
 //! Each pixel of the input is looked up in the picture through the projection that takes the
-//! line's corners to the input's (Heckbert, "Fundamentals of Texture Mapping", 1989), between its
-//! four neighbours. Where the line is larger than the input, several places are averaged.
+//! line's corners to the input's (Heckbert, "Fundamentals of Texture Mapping", 1989). Luma is
+//! interpolated by cubic convolution (Keys, 1981) with OpenCV's coefficient: as sharp as the
+//! pictures that the model was trained on, without which it misses every fourth space between
+//! words. Chroma lies between its four neighbours. Where the line is larger than the input,
+//! several places are averaged.
 
 use super::{Point, Quad};
 use crate::detect::manifest::{Channels, Ctc, Input};
@@ -104,7 +107,12 @@ impl Cropper {
             for (i, plane) in planes.iter().enumerate() {
                 let (places, zoom) = if i == 0 { (luma, 1.0) } else { (chroma, 0.5) };
                 let grid = Grid { places, y, height, zoom };
-                sample_row(&projection, plane, grid, &mut self.rows[i]);
+                let row = &mut self.rows[i];
+                if i == 0 && luma == 1 {
+                    sample_row(&projection, plane, grid, row, cubic);
+                } else {
+                    sample_row(&projection, plane, grid, row, between);
+                }
             }
             let line = y * width..(y + 1) * width;
             let mut out = [&mut first[line.clone()], &mut second[line.clone()], &mut third[line]];
@@ -129,7 +137,13 @@ struct Grid {
     zoom: f32,
 }
 
-fn sample_row(projection: &Projection, plane: &Plane<'_>, grid: Grid, row: &mut [f32]) {
+fn sample_row(
+    projection: &Projection,
+    plane: &Plane<'_>,
+    grid: Grid,
+    row: &mut [f32],
+    value: impl Fn(&Plane<'_>, f32, f32) -> f32,
+) {
     let count = grid.places as f32;
     let (across, down) = (1.0 / (row.len() as f32 * count), 1.0 / (grid.height as f32 * count));
     let share = 1.0 / (count * count);
@@ -140,7 +154,7 @@ fn sample_row(projection: &Projection, plane: &Plane<'_>, grid: Grid, row: &mut 
             for i in 0..grid.places {
                 let u = (x as f32 * count + i as f32 + 0.5) * across;
                 let at = projection.at(u, v);
-                sum += between(plane, at.x * grid.zoom - 0.5, at.y * grid.zoom - 0.5);
+                sum += value(plane, at.x * grid.zoom - 0.5, at.y * grid.zoom - 0.5);
             }
         }
         *out = sum * share;
@@ -162,6 +176,34 @@ fn between(plane: &Plane<'_>, x: f32, y: f32) -> f32 {
     };
     let (a, b) = (mix(upper), mix(lower));
     a + (b - a) * fy
+}
+
+/// The value at a place by cubic convolution of the sixteen samples around it.
+fn cubic(plane: &Plane<'_>, x: f32, y: f32) -> f32 {
+    let x = x.clamp(0.0, (plane.width - 1) as f32);
+    let y = y.clamp(0.0, (plane.height - 1) as f32);
+    let (left, top) = (x as usize, y as usize);
+    let (across, down) = (weights(x - left as f32), weights(y - top as f32));
+    let around = |at: usize, len: usize| {
+        [at.saturating_sub(1), at, (at + 1).min(len - 1), (at + 2).min(len - 1)]
+    };
+    let columns = around(left, plane.width);
+    let mut sum = 0.0;
+    for (y, weight) in around(top, plane.height).into_iter().zip(down) {
+        let row = plane.row(y);
+        let mix: f32 = columns.iter().zip(across).map(|(&x, w)| f32::from(row[x]) * w).sum();
+        sum += mix * weight;
+    }
+    sum.clamp(0.0, 255.0)
+}
+
+/// Weights of the samples at -1, 0, 1 and 2 for a place `t` after the one at 0.
+fn weights(t: f32) -> [f32; 4] {
+    /// The slope at 1.
+    const A: f32 = -0.75;
+    let near = |t: f32| ((A + 2.0) * t - (A + 3.0)) * t * t + 1.0;
+    let far = |t: f32| ((A * t - 5.0 * A) * t + 8.0 * A) * t - 4.0 * A;
+    [far(1.0 + t), near(t), near(1.0 - t), far(2.0 - t)]
 }
 
 #[cfg(test)]
@@ -270,6 +312,18 @@ mod tests {
         // The far half of the line fills less than half of its picture, and half of the crop.
         let far = Projection::new(&quad).at(0.5, 0.5);
         assert!(far.x > 125.0 && (far.y - 100.0).abs() < 0.01, "{far:?}");
+    }
+
+    #[test]
+    fn cubic_weights_keep_flat_pictures_flat_and_samples_as_they_are() {
+        assert_eq!(weights(0.0), [0.0, 1.0, 0.0, 0.0]);
+        for t in [0.1, 0.25, 0.5, 0.9] {
+            assert!((weights(t).iter().sum::<f32>() - 1.0).abs() < 1e-5, "{t}");
+        }
+        let ramp = luma(16, 16, |x, y| (x * 10 + y) as u8);
+        let at = |x, y| cubic(&ramp.planes()[0], x, y);
+        assert_eq!((at(3.0, 5.0), at(-4.0, 0.0), at(99.0, 99.0)), (35.0, 0.0, 165.0));
+        assert!((at(7.5, 8.0) - 83.0).abs() < 0.01, "{}", at(7.5, 8.0));
     }
 
     proptest! {

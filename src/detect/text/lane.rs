@@ -16,6 +16,7 @@ pub(in crate::detect) struct Lane {
 }
 
 /// What both requests say about how urgent they are.
+#[derive(Clone, Copy)]
 struct Urgency {
     stream: u64,
     deadline: std::time::Instant,

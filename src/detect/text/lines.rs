@@ -20,7 +20,7 @@ const GROWN: f64 = 2.0;
 
 /// Where the pixels of a map stand in a picture.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(in crate::detect) struct Place {
     /// Left and top of the part that was looked at, in picture pixels.
     pub origin: (f64, f64),
     /// Picture pixels to a map pixel, across and down.
@@ -32,11 +32,11 @@ pub(super) struct Place {
 /// Why a map cannot be believed: it overflowed somewhere, and who sees nothing uncovers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the probability map holds values that are not numbers")]
-pub(super) struct NotFinite;
+pub(in crate::detect) struct NotFinite;
 
 /// Makes lines of maps; keeps its buffers between calls.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(in crate::detect) struct Lines {
     recipe: Db,
     groups: Groups,
     hull: Vec<(f64, f64)>,
@@ -44,7 +44,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(recipe: &Db) -> Self {
+    pub(in crate::detect) fn new(recipe: &Db) -> Self {
         let recipe = recipe.clone();
         Self { recipe, groups: Groups::default(), hull: Vec::new(), sums: Vec::new() }
     }
@@ -54,7 +54,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the map holds something that is not a number.
-    pub(super) fn find(
+    pub(in crate::detect) fn find(
         &mut self,
         (map, stride): (&[f32], usize),
         size: (usize, usize),

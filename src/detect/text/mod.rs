@@ -24,6 +24,8 @@ use crate::media::{Picture, Rect};
 
 pub(super) use finder::Finder;
 pub(super) use lane::Lane;
+#[cfg(feature = "test-hooks")]
+pub(super) use lines::{Lines, Place};
 pub(super) use recogniser::Recogniser;
 
 /// A place in a picture, in pixels from its top left corner; 0.5, 0.5 is the middle of the first.

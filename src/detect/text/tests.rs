@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::detect::tests::{Act, Actor, PATIENCE, Script, ask, config, hold, result};
-use crate::detect::{Config, Detector, Error, Health, Model, Models, Opened, Service};
+use crate::detect::{Config, Detector, Error, Health, Model, Models, Opened, Service, TextModels};
 use crate::media::clock;
 
 impl Model<Find> for Script {
@@ -58,9 +58,9 @@ fn start(
     find: impl IntoIterator<Item = Act>,
     read: impl IntoIterator<Item = Act>,
 ) -> Service {
-    let text = (Script::new("lines", find), Script::new("glyphs", read));
+    let text = TextModels { find: Script::new("lines", find), read: Script::new("glyphs", read) };
     let regions: Arc<dyn Model> = Script::new("faces", []);
-    let models = Models { regions: vec![regions], text: Some((text.0, text.1)) };
+    let models = Models { regions: vec![regions], text: Some(text) };
     Service::start_models(&Config { text_workers: 1, ..config.clone() }, models, |_| {}).unwrap()
 }
 
