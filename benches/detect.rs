@@ -1,18 +1,19 @@
-//! What a look at one picture costs, and how much of it is ours.
+//! What a look at one picture costs, finding and reading text too, and how much of it is ours.
 //!
 //! `SCRIM_ONNXRUNTIME` and `SCRIM_MODELS` say where the library and the model lie (default as
 //! in the product), `SCRIM_PROVIDERS` what runs it (`openvino,cpu`). Compare `prepare` with `read`
-//! (the same planes, read once), `detect` with `session` (the model alone on the processor's own
-//! kernels), and `service` with `detect` (the queue and the threads).
+//! (the same planes, read once), `detect`, `find` and `read` with `session` (the model alone on the
+//! processor's own kernels), and `service` with `detect` (the queue and the threads).
 
 use std::hint::black_box;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use scrim::detect::bench::{Preparation, Queue, Raw, noise};
+use scrim::detect::bench::{Maps, Preparation, Queue, Raw, Text, noise};
+use scrim::detect::text::Quad;
 use scrim::detect::{Config, Failure, Finding, Manifest, Need, Request, Service, Shape};
-use scrim::media::{Picture, clock};
+use scrim::media::{Picture, Rect, clock};
 use scrim::telemetry::Usage;
 
 const FRAMES: [(u32, u32); 4] = [(640, 360), (854, 480), (1280, 720), (1920, 1080)];
@@ -85,12 +86,49 @@ fn model(c: &mut Criterion) {
         });
     }
     let config = Config { workers: 1, ..config };
-    let service = Service::start(&config, &manifest.models, |_| {}).expect("started");
+    let service = Service::start(&config, &manifest.models[..1], |_| {}).expect("started");
     group.bench_function("service/320x192", |b| {
         b.iter(|| ask(&service, &picture).expect("findings"));
     });
     processor_time(&service, &picture);
     service.stop(clock::now() + Duration::from_secs(5));
+}
+
+/// Finding and reading against their sessions alone; `lines` is what comes after the finder.
+fn text(c: &mut Criterion) {
+    let config = config();
+    let manifest = Manifest::builtin().expect("a checked manifest");
+    let [_, finder, reader] = manifest.models.as_slice() else { panic!("three models") };
+    let raw = |file: &std::path::Path| Raw::open(&config, &config.models_dir.join(file));
+    let mut text = Text::open(&config, &manifest.models).unwrap_or_else(|error| panic!("{error}"));
+    let picture = noise(1280, 720);
+    let mut group = c.benchmark_group("text");
+    group.sample_size(20);
+    let mut session = raw(&finder.file).expect("opened");
+    for (scale, width, height) in [(0.5, 640, 384), (0.75, 960, 544), (1.0, 1280, 736)] {
+        let tensor = vec![0.1; 3 * width * height];
+        group.bench_function(format!("session/{width}x{height}"), |b| {
+            b.iter(|| session.run([1, 3, height, width], &tensor).expect("a run"));
+        });
+        group.bench_function(format!("find/{width}x{height}"), |b| {
+            b.iter(|| text.find(&picture, scale).expect("a run"));
+        });
+    }
+    let mut session = raw(&reader.file).expect("opened");
+    for width in [160, 320, 640] {
+        let tensor = vec![0.1; 3 * 48 * width];
+        group.bench_function(format!("session/{width}x48"), |b| {
+            b.iter(|| session.run([1, 3, 48, width], &tensor).expect("a run"));
+        });
+        let quad = Quad::from(Rect::new(40.0, 40.0, width as f32 / 2.0, 24.0));
+        group.bench_function(format!("read/{width}x48"), |b| {
+            b.iter(|| text.read(&picture, quad).expect("a run"));
+        });
+    }
+    for (name, noise) in [("written", 0), ("noise", 300)] {
+        let mut maps = Maps::new((1280, 736), noise);
+        group.bench_function(format!("lines/{name}/1280x736"), |b| b.iter(|| maps.run()));
+    }
 }
 
 /// Processor time of a look, which other programs hardly change; and whether the threads of
@@ -123,5 +161,5 @@ fn ask(service: &Service, picture: &Arc<Picture>) -> Result<Vec<Finding>, Failur
     answered.recv().unwrap_or(Err(Failure::Closed))
 }
 
-criterion_group!(benches, prepare, queue, model);
+criterion_group!(benches, prepare, queue, model, text);
 criterion_main!(benches);

@@ -8,10 +8,11 @@ use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::batcher::{Batcher, Limits, Step, Ticket};
+use super::manifest::{Entry, Recipe};
 use super::pre::{Converter, Fit};
-use super::{Config, Error, Manifest, Need};
-use crate::media::Picture;
-use crate::media::clock;
+use super::text::{Area, Crop, Find, Lines, Place, Quad, Read};
+use super::{Config, Error, Manifest, Need, Opened};
+use crate::media::{Picture, Rect, clock};
 
 /// Scaling and conversion of pictures of one size for the first model of the manifest.
 pub struct Preparation {
@@ -27,14 +28,16 @@ impl Preparation {
     /// When the built-in manifest has no model.
     pub fn new(frame: (u32, u32), config: &Config) -> Self {
         let manifest = Manifest::builtin().expect("a checked manifest");
-        let converter = Converter::new(manifest.models[0].input.clone(), config.shape);
-        let fit = converter.fit(frame);
+        let entry = &manifest.models[0];
+        let Recipe::Yolov8(recipe) = &entry.recipe else { panic!("the first is one") };
+        let converter = Converter::new(&entry.input, config.shape.into());
+        let fit = Fit::new(frame, recipe.base, recipe.stride, config.shape);
         Self { tensor: vec![0.0; fit.samples()], converter, fit }
     }
 
     /// Prepares one picture and returns the tensor.
     pub fn run(&mut self, picture: &Picture) -> &[f32] {
-        self.converter.convert(picture, &self.fit, &mut self.tensor);
+        self.converter.convert(&picture.planes(), &self.fit, &mut self.tensor);
         &self.tensor
     }
 }
@@ -125,4 +128,80 @@ pub fn noise(width: u32, height: u32) -> Arc<Picture> {
         }
     }
     Arc::new(picture)
+}
+
+/// Finding and reading on this thread, beside their bare sessions.
+pub struct Text {
+    find: Opened<Find>,
+    read: Opened<Read>,
+}
+
+impl Text {
+    /// Opens the text pair of `models`.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn open(config: &Config, models: &[Entry]) -> Result<Self, Error> {
+        let models = super::start::onnx_models(config, models).map_err(Error::new)?;
+        let pair = models.text.ok_or_else(|| Error::new("no text models"))?;
+        Ok(Self { find: pair.find.open()?, read: pair.read.open()? })
+    }
+
+    /// Looks for lines in the whole picture; how many there are.
+    ///
+    /// # Errors
+    /// When the run fails.
+    pub fn find(&mut self, picture: &Arc<Picture>, scale: f32) -> Result<usize, Error> {
+        let rect = Rect::new(0.0, 0.0, picture.width() as f32, picture.height() as f32);
+        let area = Area { picture: picture.clone(), rect, scale };
+        Ok(self.find.detector.detect(&[area])?.iter().map(Vec::len).sum())
+    }
+
+    /// Reads one line; how many characters it has.
+    ///
+    /// # Errors
+    /// When the run fails.
+    pub fn read(&mut self, picture: &Arc<Picture>, quad: Quad) -> Result<usize, Error> {
+        let crop = Crop { picture: picture.clone(), quad };
+        Ok(self.read.detector.detect(&[crop])?.iter().map(|reading| reading.glyphs.len()).sum())
+    }
+}
+
+/// What comes after the model that finds lines, on a map of noise or of many lines.
+pub struct Maps {
+    lines: Lines,
+    map: Vec<f32>,
+    size: (usize, usize),
+}
+
+impl Maps {
+    /// A map of `size` with a line of 160 × 12 pixels every 24 rows and 200 columns, and with
+    /// `noise` pixels in a thousand that are over the threshold.
+    ///
+    /// # Panics
+    /// When the built-in manifest has no model that finds lines.
+    pub fn new(size: (usize, usize), noise: u32) -> Self {
+        let manifest = Manifest::builtin().expect("a checked manifest");
+        let recipe = manifest.models.iter().find_map(|entry| match &entry.recipe {
+            Recipe::Db(recipe) => Some(recipe),
+            _ => None,
+        });
+        let mut state = 1_u32;
+        let value = |at: usize| {
+            let (x, y) = (at % size.0 % 200, at / size.0 % 24);
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let written = (20..180).contains(&x) && (4..16).contains(&y);
+            if written || (state >> 8) % 1_000 < noise { 0.9 } else { 0.02 }
+        };
+        let map = (0..size.0 * size.1).map(value).collect();
+        Self { lines: Lines::new(recipe.expect("a model that finds lines")), map, size }
+    }
+
+    /// How many lines there are.
+    pub fn run(&mut self) -> usize {
+        let picture = (self.size.0 as f64, self.size.1 as f64);
+        let place = Place { origin: (0.0, 0.0), scale: (1.0, 1.0), picture };
+        let found = self.lines.find((&self.map, self.size.0), self.size, &place);
+        found.map_or(0, |lines| lines.len())
+    }
 }
