@@ -11,6 +11,7 @@ mod classes;
 mod kalman;
 mod tracker;
 
+pub(crate) use associate::assign;
 pub use bracket::{Area, Margins};
 pub use classes::Classes;
 pub use tracker::{Config, Fix, Sighting, Snapshot, Tracker};
