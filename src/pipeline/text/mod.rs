@@ -17,16 +17,19 @@
 
 mod areas;
 mod cells;
+mod desk;
 mod geometry;
 mod lines;
 mod motion;
 mod page;
 mod print;
+mod rules;
 mod sheet;
 mod stage;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
-pub(crate) use stage::{Lane, Look, Reply, Rules};
-pub(crate) use verdict::{Found, Hit};
+pub(crate) use desk::Desk;
+pub(crate) use stage::{Answer, Look, Reply};
+#[cfg(feature="probe")] pub use page::probe;

@@ -49,7 +49,7 @@ impl Reply {
         Self(Some(Box::new(reply)))
     }
 
-    fn call(mut self, answer: Answer) {
+    pub(super) fn call(mut self, answer: Answer) {
         if let Some(reply) = self.0.take() {
             reply(answer);
         }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::stage::{Answer, Stage};
-use super::*;
+use super::stage::{Answer, Lane, Look, Reply, Rules, Stage};
+use super::verdict::{Found, Hit};
+use super::geometry;
 use crate::detect::text::{self, FindRequest, Glyph, Point, Quad, ReadRequest, Reader, Reading};
 use crate::detect::{Failure, Need};
 use crate::media::{Picture, Rect, clock};
