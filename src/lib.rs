@@ -20,6 +20,7 @@
 //! | [`pipeline`] | the way of a frame, and the guard that decides |
 //! | [`media`] | pictures, encoded frames, clocks, and the codecs around them |
 //! | [`detect`] | models behind a queue that all streams share |
+//! | [`text`] | which words of a text the rules forbid; pure |
 //! | [`track`] | findings in, moving regions out; pure |
 //! | [`censor`] | what the rules cover, and how it is covered |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
@@ -39,4 +40,5 @@ pub mod pipeline;
 pub mod runtime;
 pub mod session;
 pub mod telemetry;
+pub mod text;
 pub mod track;

@@ -8,12 +8,14 @@ mod effect;
 mod grid;
 mod mask;
 mod rules;
+mod text_rule;
 
 pub use effect::{apply, cover};
 pub use rules::{
     Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, DELAY_MS, Delay, Document, Mode,
     OnFailure, Policy,
 };
+pub use text_rule::{FullWord, TextCover, TextPolicy, TextRule, Unread, WordRule};
 
 use crate::media::Rect;
 

@@ -6,9 +6,12 @@
 //! with the defaults underneath.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::text_rule::{TextPolicy, TextRule};
 
 /// The shortest and longest delay an operator may ask for, in milliseconds.
 pub const DELAY_MS: std::ops::RangeInclusive<u32> = 60..=5_000;
@@ -101,6 +104,9 @@ pub struct Document {
     /// What is shown when there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
+    /// Words in the picture, merged key by key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextRule>,
 }
 
 /// What holds for a stream: every level laid over the next, defaults at the bottom.
@@ -117,6 +123,8 @@ pub struct Policy {
     pub padding: f32,
     /// What is shown when there is no verdict.
     pub on_failure: OnFailure,
+    /// What holds for words in the picture; `None`: they are not read.
+    pub text: Option<Arc<TextPolicy>>,
 }
 
 /// The score from which a finding counts where the rules name none.
@@ -144,6 +152,10 @@ impl Document {
             delay_ms: self.delay_ms.or(below.delay_ms),
             padding: self.padding.or(below.padding),
             on_failure: self.on_failure.or(below.on_failure),
+            text: match (&self.text, &below.text) {
+                (Some(own), Some(below)) => Some(own.over(below)),
+                (own, below) => own.clone().or_else(|| below.clone()),
+            },
         }
     }
 
@@ -173,6 +185,7 @@ impl Document {
                 DELAY_MS.end()
             ));
         }
+        problems.extend(self.text.iter().flat_map(TextRule::check));
         problems
     }
 
@@ -202,6 +215,7 @@ impl Document {
             delay,
             padding: self.padding.unwrap_or(0.15),
             on_failure: self.on_failure.unwrap_or(OnFailure::Cover),
+            text: self.text.as_ref().and_then(TextRule::resolve).map(Arc::new),
         }
     }
 }
@@ -237,11 +251,23 @@ mod tests {
     #[test]
     fn every_problem_is_named_at_once() {
         let rules: Document = serde_json::from_str(
-            r#"{"classes": {"NOSE": {"threshold": 7}}, "padding": -1, "delayMs": 1}"#,
+            r#"{"classes": {"NOSE": {"threshold": 7}}, "padding": -1, "delayMs": 1,
+                "text": {"words": ["*"]}}"#,
         )
         .unwrap();
         let problems = rules.check(&["FACE_FEMALE"]);
-        assert_eq!(problems.len(), 4, "{problems:?}");
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn text_is_merged_key_by_key() {
+        let global: Document =
+            serde_json::from_str(r#"{"text": {"enabled": true, "words": ["damn"]}}"#).unwrap();
+        let room: Document = serde_json::from_str(r#"{"text": {"unread": "show"}}"#).unwrap();
+        assert_eq!(room.resolve().text, None);
+        let text = room.over(&global).resolve().text.unwrap();
+        assert_eq!(text.rules.words[0].text, "damn");
+        assert_eq!(Document::default().over(&global).text, global.text);
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub use sections::{
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
-use crate::censor::{Document, Mode, OnFailure};
+use crate::censor::{Document, Mode, OnFailure, TextCover, TextRule, Unread};
+use crate::text::Severity;
 
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "config/scrim.toml";
@@ -136,5 +137,17 @@ fn default_rules() -> Document {
         delay_ms: Some(Delay::Auto(Auto::Auto)),
         padding: Some(0.15),
         on_failure: Some(OnFailure::Cover),
+        text: Some(TextRule {
+            enabled: Some(false),
+            words: Some(Vec::new()),
+            allow: Some(Vec::new()),
+            languages: Some(vec!["en".into()]),
+            severity: Some(Severity::Mild),
+            context: Some(true),
+            contacts: Some(Vec::new()),
+            cover: Some(TextCover::Word),
+            unread: Some(Unread::Cover),
+            action: Some(Action::Blur),
+        }),
     }
 }
