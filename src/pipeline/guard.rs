@@ -257,7 +257,12 @@ impl Guard {
         }
         if self.policy.classes.is_empty() && self.policy.text.is_none() {
             // No detector is needed, so every one that is has answered.
-            self.held.push_back(Held { frame, sight: Sight::Seen(Vec::new()), still: false, learned: false });
+            self.held.push_back(Held {
+                frame,
+                sight: Sight::Seen(Vec::new()),
+                still: false,
+                learned: false,
+            });
             return;
         }
         let still = self.asked.is_some_and(|asked| {

@@ -16,7 +16,6 @@ use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
-use crate::media::Picture;
 use crate::media::clock;
 use crate::session::Event;
 use crate::telemetry::{Outcome, Processor, Reason as Cover};

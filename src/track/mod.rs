@@ -13,8 +13,8 @@ mod tracker;
 
 pub(crate) use associate::assign;
 pub use bracket::{Area, Margins};
-pub use classes::{Classes, TEXT, TEXT_UNREAD};
 pub(crate) use classes::is_text;
+pub use classes::{Classes, TEXT, TEXT_UNREAD};
 pub use tracker::{Config, Fix, Sighting, Snapshot, Tracker};
 
 /// When a frame is: its number and its time.

@@ -9,9 +9,15 @@ const MOST: usize = 4;
 /// Model pixels of a side are a multiple of this.
 const STRIDE: f32 = 32.0;
 /// Sides that areas have at least, in model pixels: less gives a search no context.
-const LEAST: f32 = 96.0;
+const LEAST: f32 = 64.0;
 /// Open cells this far apart belong together, across and down: letters and words of a line.
 const GAP: (usize, usize) = (3, 1);
+/// Two areas that overlap become one when that is no larger than this many times both.
+const JOIN: f32 = 1.1;
+/// Open cells of a patch in a hundred cells of its bounds, below which it is cut in two.
+const SPARSE: usize = 20;
+/// Cells that a patch has at least to be cut.
+const LARGE: usize = 48;
 /// Cells by which an area is larger than what is open in it, on each side.
 const MARGIN: usize = 2;
 /// Neighbouring open cells that make a word of three letters at 16 pixels. Fewer wait for company
@@ -93,14 +99,18 @@ fn joined(a: &Area, b: &Area) -> Area {
     Area { rect: a.rect.union(&b.rect), open: a.open.union(&b.open) }
 }
 
+/// Joins areas that overlap, where one search costs little more than two.
 fn join_touching(areas: &mut Vec<Area>) {
+    let worth = |a: &Area, b: &Area| {
+        let both = a.rect.union(&b.rect).area();
+        a.rect.intersect(&b.rect).area() > 0.0 && both <= JOIN * (a.rect.area() + b.rect.area())
+    };
     let mut i = 0;
     while i < areas.len() {
-        let touches = |other: &Area| other.rect.intersect(&areas[i].rect).area() > 0.0;
-        match areas.iter().enumerate().position(|(j, other)| j != i && touches(other)) {
+        let other = (i + 1..areas.len()).find(|j| worth(&areas[i], &areas[*j]));
+        match other {
             Some(j) => {
-                let both = joined(&areas[i], &areas[j]);
-                areas[i] = both;
+                areas[i] = joined(&areas[i], &areas[j]);
                 areas.swap_remove(j);
                 i = 0;
             }
@@ -134,25 +144,57 @@ pub(super) fn patches(cells: &Cells, sheet: &Sheet) -> Vec<Rect> {
         (0..columns * rows).map(|i| cells.is_open(i % columns, i / columns)).collect();
     let mut patches = Vec::new();
     for start in 0..open.len() {
-        let (mut waiting, mut count) = (vec![start], 0);
-        let mut bounds: Option<Rect> = None;
-        while let Some(at) = waiting.pop() {
-            if !std::mem::take(&mut open[at]) {
-                continue;
-            }
-            let (x, y) = (at % columns, at / columns);
-            count += 1;
-            let cell = sheet.cell(x, y);
-            bounds = Some(bounds.map_or(cell, |bounds| bounds.union(&cell)));
-            for row in y.saturating_sub(GAP.1)..=(y + GAP.1).min(rows - 1) {
-                for column in x.saturating_sub(GAP.0)..=(x + GAP.0).min(columns - 1) {
-                    if open[row * columns + column] {
-                        waiting.push(row * columns + column);
-                    }
+        let patch = take_patch(&mut open, start, columns);
+        if patch.len() >= WORD {
+            pieces(&patch, &mut |(left, top, right, bottom)| {
+                // What has just come in by the picture's side is no word yet.
+                let entering = left == right && (left == 0 || left + 1 == columns);
+                if !entering {
+                    patches.push(sheet.cell(left, top).union(&sheet.cell(right, bottom)));
+                }
+            });
+        }
+    }
+    patches
+}
+
+/// Takes the open cells that hang together with the one at `start`: columns and rows.
+fn take_patch(open: &mut [bool], start: usize, columns: usize) -> Vec<(usize, usize)> {
+    let rows = open.len() / columns;
+    let (mut waiting, mut patch) = (vec![start], Vec::new());
+    while let Some(at) = waiting.pop() {
+        if !std::mem::take(&mut open[at]) {
+            continue;
+        }
+        let (x, y) = (at % columns, at / columns);
+        patch.push((x, y));
+        for row in y.saturating_sub(GAP.1)..=(y + GAP.1).min(rows - 1) {
+            for column in x.saturating_sub(GAP.0)..=(x + GAP.0).min(columns - 1) {
+                if open[row * columns + column] {
+                    waiting.push(row * columns + column);
                 }
             }
         }
-        patches.extend(bounds.filter(|_| count >= WORD));
     }
-    patches
+    patch
+}
+
+/// First and last column and row of a patch, or of its parts where most of that would be nothing:
+/// left, top, right, bottom.
+fn pieces(patch: &[(usize, usize)], to: &mut impl FnMut((usize, usize, usize, usize))) {
+    let Some(&first) = patch.first() else { return };
+    let start = (first.0, first.1, first.0, first.1);
+    let (left, top, right, bottom) =
+        patch.iter().fold(start, |(l, t, r, b), &(x, y)| (l.min(x), t.min(y), r.max(x), b.max(y)));
+    let (width, height) = (right - left + 1, bottom - top + 1);
+    if width * height < LARGE || patch.len() * 100 >= width * height * SPARSE {
+        return to((left, top, right, bottom));
+    }
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for &(x, y) in patch {
+        let first = if width > height { x < left + width / 2 } else { y < top + height / 2 };
+        if first { here.push((x, y)) } else { there.push((x, y)) }
+    }
+    pieces(&here, to);
+    pieces(&there, to);
 }

@@ -14,6 +14,11 @@ const EDGE: u8 = 7;
 /// Least number of such edges.
 const EDGES: usize = 4;
 
+/// Edges run both ways in text: those of one way are at most this many times those of the other,
+/// in the open cells around one, this far across and down. Beyond are blinds, fences and bars.
+const STRIPES: usize = 16;
+const AROUND: (usize, usize) = (3, 2);
+
 /// What is known of one cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cell {
@@ -73,11 +78,27 @@ impl Cells {
         self.drop_smooth(sheet);
     }
 
-    /// What cannot be text needs no search.
+    /// What cannot be text needs no search: what is smooth, and stripes.
     fn drop_smooth(&mut self, sheet: &Sheet) {
         let columns = self.columns;
+        let mut edges = vec![(0, 0); self.cells.len()];
         for (i, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.open) {
             cell.open = could_be_text(sheet, i % columns, i / columns);
+            if cell.open {
+                edges[i] = edges_within(sheet, i % columns, i / columns);
+            }
+        }
+        for (i, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.open) {
+            let (x, y) = (i % columns, i / columns);
+            let (mut across, mut down) = (0, 0);
+            for row in y.saturating_sub(AROUND.1)..=(y + AROUND.1).min(self.rows - 1) {
+                let from = row * columns + x.saturating_sub(AROUND.0);
+                let to = row * columns + (x + AROUND.0).min(columns - 1);
+                for (a, d) in &edges[from..=to] {
+                    (across, down) = (across + a, down + d);
+                }
+            }
+            cell.open = across.min(down) * STRIPES >= across.max(down);
         }
     }
 
@@ -118,7 +139,8 @@ impl Cells {
             for left in (0..self.columns).step_by(width) {
                 let (bottom, right) =
                     ((top + height).min(self.rows), (left + width).min(self.columns));
-                let ages = (top..bottom).flat_map(|row| &self.cells[row * self.columns..][left..right]);
+                let ages =
+                    (top..bottom).flat_map(|row| &self.cells[row * self.columns..][left..right]);
                 let age: f64 = ages.map(|cell| time - cell.searched).sum();
                 let age = age / ((bottom - top) * (right - left)) as f64;
                 if age > oldest.1 {
@@ -151,4 +173,18 @@ pub(super) fn could_be_text(sheet: &Sheet, column: usize, row: usize) -> bool {
         above = Some(samples);
     }
     high.saturating_sub(low) >= CONTRAST && edges >= EDGES
+}
+
+/// Edges between the samples of a cell: from one column to the next, and from one row to the next.
+fn edges_within(sheet: &Sheet, column: usize, row: usize) -> (usize, usize) {
+    let (x, y) = sheet.corner(column, row);
+    let samples = |y: usize| &sheet.row(y)[x..x + CELL];
+    let is_edge = |(a, b): (&u8, &u8)| a.abs_diff(*b) >= EDGE;
+    let across = (y..y + CELL).map(|y| {
+        let row = samples(y);
+        row.iter().zip(&row[1..]).filter(|two| is_edge(*two)).count()
+    });
+    let down = (y..y + CELL - 1)
+        .map(|y| samples(y).iter().zip(samples(y + 1)).filter(|two| is_edge(*two)).count());
+    (across.sum(), down.sum())
 }

@@ -54,13 +54,12 @@ impl Desk {
 
     /// Frame `index` is about to be asked for: by the detectors, by the lane, or both.
     pub(crate) fn expect(&mut self, index: u64, detectors: bool) {
-        let part = |asked: bool| if asked { Part::Awaited } else { Part::Unasked };
         let text = self.wanted.as_ref().map(|(_, rules)| rules.cover_unread);
         self.join.expect(
             index,
             Parts {
-                findings: part(detectors),
-                text: part(text.is_some()),
+                findings: Part::asked(detectors),
+                text: Part::asked(text.is_some()),
                 cover: text.unwrap_or_default(),
             },
         );
@@ -109,6 +108,12 @@ enum Part<T> {
     Unasked,
     Awaited,
     Here(Result<T, Failure>),
+}
+
+impl<T> Part<T> {
+    fn asked(asked: bool) -> Self {
+        if asked { Self::Awaited } else { Self::Unasked }
+    }
 }
 
 /// The answers for a frame.
@@ -206,7 +211,8 @@ mod tests {
             }
         };
         for first in [true, false] {
-            let classes: Vec<_> = whole(first).unwrap().unwrap().into_iter().map(|f| f.class).collect();
+            let classes: Vec<_> =
+                whole(first).unwrap().unwrap().into_iter().map(|f| f.class).collect();
             assert_eq!(classes, ["FACE".into(), Arc::<str>::from(TEXT)]);
         }
         assert_eq!(asked(true).take(8, |_| {}), None, "never asked for");
@@ -226,10 +232,7 @@ mod tests {
     fn what_is_never_answered_is_forgotten() {
         let mut join = Join::default();
         for index in 0..2 * AWAITED as u64 {
-            join.expect(
-                index,
-                Parts { findings: Part::Awaited, text: Part::Unasked, cover: true },
-            );
+            join.expect(index, Parts { findings: Part::Awaited, text: Part::Unasked, cover: true });
         }
         assert_eq!(join.frames.len(), AWAITED);
         let found = |parts: &mut Parts| parts.findings = Part::Here(Ok(Vec::new()));

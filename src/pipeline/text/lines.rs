@@ -84,8 +84,7 @@ impl Lines {
 
     /// Takes what was found in `area`, the lines that are cut by its edge aside.
     pub(super) fn found(&mut self, area: &Rect, found: Vec<text::Line>) {
-        let found: Vec<Quad> =
-            found.into_iter().map(|line| line.quad).filter(is_sound).collect();
+        let found: Vec<Quad> = found.into_iter().map(|line| line.quad).filter(is_sound).collect();
         if self.crowd.is_some_and(|crowd| within(&crowd, area) >= WITHIN) {
             self.crowd = None;
         }
@@ -164,10 +163,7 @@ impl Line {
         wide: bool,
     ) -> bool {
         let rect = bounds(&self.quad);
-        let expected = (
-            self.speed.0 * seconds / now.scale.0,
-            self.speed.1 * seconds / now.scale.1,
-        );
+        let expected = (self.speed.0 * seconds / now.scale.0, self.speed.1 * seconds / now.scale.1);
         let common = (-field.common.0 as f32, -field.common.1 as f32);
         let seeds = [expected, own(field, now, &rect), common, (0.0, 0.0)];
         let slide = slide(now, before, &before.to_samples(&rect), &seeds, wide);
@@ -218,10 +214,8 @@ fn own(field: &Field, now: &Sheet, rect: &Rect) -> (f32, f32) {
         .map(|cell| field.from[cell])
         .collect();
     steps.sort_unstable();
-    let (dx, dy) = steps
-        .chunk_by(|a, b| a == b)
-        .max_by_key(|run| run.len())
-        .map_or((0, 0), |run| run[0]);
+    let (dx, dy) =
+        steps.chunk_by(|a, b| a == b).max_by_key(|run| run.len()).map_or((0, 0), |run| run[0]);
     (-dx as f32, -dy as f32)
 }
 

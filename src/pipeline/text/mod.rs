@@ -31,5 +31,6 @@ mod tests;
 mod verdict;
 
 pub(crate) use desk::Desk;
+#[cfg(feature = "probe")]
+pub use page::probe;
 pub(crate) use stage::{Answer, Look, Reply};
-#[cfg(feature="probe")] pub use page::probe;

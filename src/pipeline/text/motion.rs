@@ -242,11 +242,8 @@ pub(super) fn slide(
     }
     let by = (place.at.0 as f32, place.at.1 as f32);
     // Where only noise is left, it lies on whole samples; a guess each time would add up.
-    let finer = if place.rest <= ALIKE_MEAN {
-        (0.0, 0.0)
-    } else {
-        template.between_samples(now, &place)
-    };
+    let finer =
+        if place.rest <= ALIKE_MEAN { (0.0, 0.0) } else { template.between_samples(now, &place) };
     Slide { by: (by.0 + finer.0, by.1 + finer.1), sure: template.fits(&place) }
 }
 
@@ -314,8 +311,7 @@ impl<'a> Template<'a> {
         let (mut sum, mut count) = (0, 0);
         for y in self.rows(top, bottom) {
             let a = &self.before.row(y as usize)[left as usize..right as usize];
-            let b = &now.row((y + by.1) as usize)
-                [(left + by.0) as usize..(right + by.0) as usize];
+            let b = &now.row((y + by.1) as usize)[(left + by.0) as usize..(right + by.0) as usize];
             sum += sum_of_differences(a, b);
             count += a.len();
         }

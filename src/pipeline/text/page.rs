@@ -121,8 +121,7 @@ impl Page {
             is_cut(&rect, &area.rect, &picture)
                 && !known.iter().any(|known| known.intersect(&rect).area() > 0.5 * rect.area())
         };
-        let (cut, whole): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|line| !last && cut(line));
+        let (cut, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(|line| !last && cut(line));
         seen.cells.close(&seen.sheet, &area.rect, seen.time);
         for line in &cut {
             let (rect, height) = (bounds(&line.quad), height(&line.quad));
@@ -174,8 +173,12 @@ pub fn probe(clip: &mut dyn std::io::Read, (w, h): (usize, usize), stride: usize
     let mut buffer = vec![0; w * h * 3 / 2];
     let (mut looks, mut areas_n, mut pixels, mut spent) = (0, 0, 0.0, 0.0);
     for n in 0..frames {
-        if clip.read_exact(&mut buffer).is_err() { break; }
-        if n % stride != 0 { continue; }
+        if clip.read_exact(&mut buffer).is_err() {
+            break;
+        }
+        if n % stride != 0 {
+            continue;
+        }
         let luma = Plane { data: &buffer, stride: w, width: w, height: h };
         let start = std::time::Instant::now();
         page.see(luma, n as f64 / 30.0);
@@ -186,9 +189,24 @@ pub fn probe(clip: &mut dyn std::io::Read, (w, h): (usize, usize), stride: usize
         let px: f32 = areas.iter().map(|a| a.rect.area()).sum();
         pixels += px;
         let new = page.seen.as_ref().unwrap().field.new.iter().filter(|n| **n).count();
-        println!("{n} new {new} common {:?} areas {} px {:.3} {:?}", page.seen.as_ref().unwrap().field.common, areas.len(), px / (w * h) as f32, areas.iter().map(|a| (a.open.x, a.open.y, a.open.w, a.open.h)).collect::<Vec<_>>());
-        for a in areas { page.found(&a, Vec::new(), true); }
-        if let Some(a) = page.rescan() { page.found(&a, Vec::new(), true); pixels += a.rect.area(); }
+        println!(
+            "{n} new {new} common {:?} areas {} px {:.3} {:?}",
+            page.seen.as_ref().unwrap().field.common,
+            areas.len(),
+            px / (w * h) as f32,
+            areas.iter().map(|a| (a.open.x, a.open.y, a.open.w, a.open.h)).collect::<Vec<_>>()
+        );
+        for a in areas {
+            page.found(&a, Vec::new(), true);
+        }
+        if let Some(a) = page.rescan() {
+            page.found(&a, Vec::new(), true);
+            pixels += a.rect.area();
+        }
     }
-    println!("looks {looks} areas {areas_n} searched pictures {:.2} see {:.3} ms a look", pixels / (w * h) as f32, spent * 1e3 / looks as f64);
+    println!(
+        "looks {looks} areas {areas_n} searched pictures {:.2} see {:.3} ms a look",
+        pixels / (w * h) as f32,
+        spent * 1e3 / looks as f64
+    );
 }

@@ -5,7 +5,7 @@
 //! noise). Two prints are of the same text when no square differs much; a line of which a single
 //! letter changed is another line.
 
-use super::geometry::{at, length, height};
+use super::geometry::{at, height, length};
 use crate::detect::text::{Point, Quad};
 use crate::media::Plane;
 

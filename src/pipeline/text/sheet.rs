@@ -23,10 +23,8 @@ impl Sheet {
     pub(super) fn of(luma: Plane<'_>) -> Self {
         let thumb = Thumb::within(luma, LONGEST);
         let (low, high) = ranges(&thumb);
-        let scale = (
-            luma.width as f32 / thumb.width as f32,
-            luma.height as f32 / thumb.height as f32,
-        );
+        let scale =
+            (luma.width as f32 / thumb.width as f32, luma.height as f32 / thumb.height as f32);
         Self { thumb, low, high, scale }
     }
 
@@ -107,10 +105,7 @@ impl Sheet {
     }
 
     /// The cells that a rectangle of the picture touches: columns and rows.
-    pub(super) fn touched(
-        &self,
-        rect: &Rect,
-    ) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    pub(super) fn touched(&self, rect: &Rect) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let (columns, rows) = self.cells();
         let rect = self.to_samples(rect);
         let cell = CELL as f32;

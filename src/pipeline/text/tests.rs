@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::geometry;
 use super::stage::{Answer, Lane, Look, Reply, Rules, Stage};
 use super::verdict::{Found, Hit};
-use super::geometry;
 use crate::detect::text::{self, FindRequest, Glyph, Point, Quad, ReadRequest, Reader, Reading};
 use crate::detect::{Failure, Need};
 use crate::media::{Picture, Rect, clock};
@@ -58,7 +58,8 @@ impl World {
             for (x, sample) in luma.row_mut(y).iter_mut().enumerate() {
                 let (u, v) = (x as i32 + self.pan.0, y as i32 + self.pan.1);
                 let wave = |length: f32, at: i32| (at as f32 / length).sin();
-                let texture = 14.0 * wave(9.0, u + v) + 18.0 * wave(23.0, u - v / 2) * wave(17.0, v);
+                let texture =
+                    14.0 * wave(9.0, u + v) + 18.0 * wave(23.0, u - v / 2) * wave(17.0, v);
                 let noise = random.i32(-i32::from(self.noise)..=i32::from(self.noise));
                 let text = self.lines.iter().find_map(|line| line.at(x as f32, y as f32));
                 let value = text.map_or(100.0 + texture, |set| if set { 230.0 } else { 40.0 });
