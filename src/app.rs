@@ -197,6 +197,7 @@ async fn open_detectors(
         models_dir: detect.models_dir.clone(),
         providers: detect.providers.clone(),
         workers: detect.workers,
+        text_workers: detect.text_workers,
         threads_per_session: detect.threads_per_session,
         batch_size: detect.batch_size,
         batch_max_wait: Duration::from_millis(detect.batch_max_wait_ms),
@@ -205,10 +206,11 @@ async fn open_detectors(
         breaker_retry: Duration::from_secs(detect.breaker_open_s),
         ..detect::Config::default()
     };
-    let manifest = Manifest::read(&detect.manifest)?;
+    let models =
+        Manifest::read(&detect.manifest)?.choose(&detect.models).context("detect.models")?;
     let began = clock::now();
     let service = tokio::task::spawn_blocking(move || {
-        Service::start(&settings, &manifest.models, move |event| changed(event, &metrics, &events))
+        Service::start(&settings, &models, move |event| changed(event, &metrics, &events))
     })
     .await
     .context("opening the models panicked")??;

@@ -90,7 +90,11 @@ fn detect(config: &Config, found: &mut Found) {
             found.add("detect.providers", provider, "must be one of tensorrt, cuda, openvino, cpu");
         }
     }
+    if detect.models.is_empty() {
+        found.add("detect.models", "[]", "must name at least one model of the manifest");
+    }
     found.range("detect.workers", detect.workers, 0, 64);
+    found.range("detect.text_workers", detect.text_workers, 0, 64);
     found.range("detect.threads_per_session", detect.threads_per_session, 1, 64);
     found.range("detect.batch_size", detect.batch_size, 1, 64);
     found.range("detect.batch_max_wait_ms", detect.batch_max_wait_ms, 0, 1_000);

@@ -177,10 +177,14 @@ pub struct Detect {
     pub models_dir: PathBuf,
     /// The list of models, with their hashes and classes.
     pub manifest: PathBuf,
+    /// The models of the manifest that run: region detectors, and at most one pair for text.
+    pub models: Vec<String>,
     /// Execution providers, tried in order: `tensorrt`, `cuda`, `openvino`, `cpu`.
     pub providers: Vec<String>,
-    /// Sessions at once; 0: one for each core.
+    /// Sessions of a region detector at once; 0: one for each core.
     pub workers: usize,
+    /// Sessions of each text model at once; 0: one for every two cores.
+    pub text_workers: usize,
     /// Threads inside a session.
     pub threads_per_session: usize,
     /// Most pictures in one run of a model.
@@ -201,8 +205,10 @@ impl Default for Detect {
             onnxruntime: ".scrim/onnxruntime/libonnxruntime.so".into(),
             models_dir: ".scrim/models".into(),
             manifest: "models/manifest.toml".into(),
+            models: ["nudenet", "ppocr-det", "ppocr-rec"].map(String::from).to_vec(),
             providers: vec!["cpu".into()],
             workers: 0,
+            text_workers: 0,
             threads_per_session: 1,
             batch_size: 8,
             batch_max_wait_ms: 30,

@@ -8,6 +8,7 @@ use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::batcher::{Batcher, Limits, Step, Ticket};
+use super::manifest::Recipe;
 use super::pre::{Converter, Fit};
 use super::{Config, Error, Manifest, Need};
 use crate::media::Picture;
@@ -27,14 +28,16 @@ impl Preparation {
     /// When the built-in manifest has no model.
     pub fn new(frame: (u32, u32), config: &Config) -> Self {
         let manifest = Manifest::builtin().expect("a checked manifest");
-        let converter = Converter::new(manifest.models[0].input.clone(), config.shape);
-        let fit = converter.fit(frame);
+        let entry = &manifest.models[0];
+        let Recipe::Yolov8(recipe) = &entry.recipe else { panic!("the first is one") };
+        let converter = Converter::new(&entry.input, config.shape.into());
+        let fit = Fit::new(frame, recipe.base, recipe.stride, config.shape);
         Self { tensor: vec![0.0; fit.samples()], converter, fit }
     }
 
     /// Prepares one picture and returns the tensor.
     pub fn run(&mut self, picture: &Picture) -> &[f32] {
-        self.converter.convert(picture, &self.fit, &mut self.tensor);
+        self.converter.convert(&picture.planes(), &self.fit, &mut self.tensor);
         &self.tensor
     }
 }

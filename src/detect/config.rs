@@ -15,8 +15,11 @@ pub struct Config {
     /// Execution providers in the order they are tried: `tensorrt`, `cuda`,
     /// `openvino`, `cpu`.
     pub providers: Vec<String>,
-    /// Threads with a session of their own, a model. 0: one per core on a CPU, two on a GPU.
+    /// Threads with a session of their own, a region detector. 0: one per core on a CPU, two on a GPU.
     pub workers: usize,
+    /// The same for each of the two text models. 0: half as many as there are cores, or one on a
+    /// GPU.
+    pub text_workers: usize,
     /// Threads inside one session. More than one gains little and suffers under load.
     pub threads_per_session: usize,
     /// Most pictures in one run on a GPU. A CPU gains nothing from batches and takes one by one.
@@ -42,6 +45,7 @@ impl Default for Config {
             models_dir: ".scrim/models".into(),
             providers: vec!["cpu".into()],
             workers: 0,
+            text_workers: 0,
             threads_per_session: 1,
             batch_size: 8,
             batch_max_wait: Duration::from_millis(30),

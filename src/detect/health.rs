@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Failure;
 use super::breaker::Position;
+use super::{Failure, Role};
 
 /// Runs whose times are kept for the percentiles.
 const KEPT_RUNS: usize = 256;
@@ -45,6 +45,8 @@ pub enum Event {
 pub struct DetectorStatus {
     /// The model's name.
     pub name: String,
+    /// What it is asked for.
+    pub role: Role,
     /// Whether it answers.
     pub health: Health,
     /// Where its breaker stands.

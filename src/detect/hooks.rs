@@ -2,6 +2,7 @@
 //!
 //! Either through [`inject`] in the process, or by a file named in `SCRIM_TEST_DETECTOR_FAULT`
 //! that is read before each run: `stall 5` (seconds), `panic`, `fail`; empty or missing is none.
+//! With `text` before it (`text stall 5`) it hits the text models, else the region detectors.
 
 use std::path::PathBuf;
 use std::sync::{Condvar, LazyLock, Mutex};
@@ -21,14 +22,28 @@ pub enum Fault {
     Fail,
 }
 
-static INJECTED: Mutex<Option<(Fault, u32)>> = Mutex::new(None);
+/// Whom a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The region detectors.
+    Regions,
+    /// The text models.
+    Text,
+}
+
+static INJECTED: Mutex<Option<(Target, Fault, u32)>> = Mutex::new(None);
 static CLEARED: Condvar = Condvar::new();
 static FILE: LazyLock<Option<PathBuf>> =
     LazyLock::new(|| std::env::var_os("SCRIM_TEST_DETECTOR_FAULT").map(PathBuf::from));
 
-/// Makes the next `times` runs go wrong.
+/// Makes the next `times` runs of the region detectors go wrong.
 pub fn inject(fault: Fault, times: u32) {
-    *INJECTED.lock().expect("no panic under this lock") = Some((fault, times));
+    inject_into(Target::Regions, fault, times);
+}
+
+/// Makes the next `times` runs of `target` go wrong, and those of nobody else any more.
+pub fn inject_into(target: Target, fault: Fault, times: u32) {
+    *INJECTED.lock().expect("no panic under this lock") = Some((target, fault, times));
 }
 
 /// Ends every fault; runs that stall go on at once.
@@ -38,8 +53,8 @@ pub fn clear() {
 }
 
 /// Called before each run: goes wrong as it was told to.
-pub(super) fn fire() -> Result<(), model::Error> {
-    let Some((fault, origin)) = next() else { return Ok(()) };
+pub(super) fn fire(target: Target) -> Result<(), model::Error> {
+    let Some((fault, origin)) = next(target) else { return Ok(()) };
     match (fault, origin) {
         // Whoever wrote the file has no `clear` to call: the time is what was asked for.
         (Fault::Stall(time), Origin::File) => {
@@ -68,22 +83,27 @@ enum Origin {
     File,
 }
 
-fn next() -> Option<(Fault, Origin)> {
+fn next(target: Target) -> Option<(Fault, Origin)> {
     let mut injected = INJECTED.lock().expect("no panic under this lock");
-    if let Some((fault, times)) = injected.as_mut()
+    if let Some((hit, fault, times)) = injected.as_mut()
         && *times > 0
+        && *hit == target
     {
         *times -= 1;
         return Some((*fault, Origin::Injected));
     }
     drop(injected);
-    let fault = parse(&std::fs::read_to_string(FILE.as_ref()?).ok()?)?;
-    Some((fault, Origin::File))
+    let (hit, fault) = parse(&std::fs::read_to_string(FILE.as_ref()?).ok()?)?;
+    (hit == target).then_some((fault, Origin::File))
 }
 
-fn parse(text: &str) -> Option<Fault> {
-    let mut words = text.split_whitespace();
-    match words.next()? {
+fn parse(text: &str) -> Option<(Target, Fault)> {
+    let mut words = text.split_whitespace().peekable();
+    let target = match words.next_if_eq(&"text") {
+        Some(_) => Target::Text,
+        None => Target::Regions,
+    };
+    let fault = match words.next()? {
         "stall" => {
             let seconds = words.next()?.parse().ok()?;
             Duration::try_from_secs_f64(seconds).ok().map(Fault::Stall)
@@ -91,7 +111,8 @@ fn parse(text: &str) -> Option<Fault> {
         "panic" => Some(Fault::Panic),
         "fail" => Some(Fault::Fail),
         _ => None,
-    }
+    };
+    Some((target, fault?))
 }
 
 #[cfg(test)]
@@ -100,9 +121,15 @@ mod tests {
 
     #[test]
     fn the_file_says_what_goes_wrong() {
-        assert_eq!(parse("stall 2.5\n"), Some(Fault::Stall(Duration::from_millis(2500))));
-        assert_eq!(parse("panic"), Some(Fault::Panic));
-        assert_eq!(parse(" fail "), Some(Fault::Fail));
-        assert_eq!([parse(""), parse("stall"), parse("stall -1"), parse("other")], [None; 4]);
+        let regions = |text| match parse(text) {
+            Some((Target::Regions, fault)) => Some(fault),
+            _ => None,
+        };
+        assert_eq!(regions("stall 2.5\n"), Some(Fault::Stall(Duration::from_millis(2500))));
+        assert_eq!(regions("panic"), Some(Fault::Panic));
+        assert_eq!(regions(" fail "), Some(Fault::Fail));
+        assert_eq!(parse("text fail"), Some((Target::Text, Fault::Fail)));
+        let bad = ["", "stall", "stall -1", "other", "text", "text text fail"];
+        assert!(bad.into_iter().all(|text| parse(text).is_none()));
     }
 }

@@ -33,9 +33,12 @@ mod pre;
 mod reply;
 mod resample;
 mod service;
+mod start;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod worker;
+mod yolo;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,10 +50,10 @@ pub use breaker::Position;
 pub use config::Config;
 pub use health::{Counts, DetectorStatus, Event, Health};
 pub use manifest::Manifest;
-pub use model::{Detector, Error, Model, Opened};
-pub use onnx::open;
+pub use model::{Detector, Error, Model, Opened, Regions, Role, Task};
 pub use pre::Shape;
-pub use service::{Service, StartError};
+pub use service::Service;
+pub use start::{Models, StartError, open};
 
 /// Something a detector found.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,9 +91,9 @@ pub struct Request {
 
 /// What became of a request.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<R = Vec<Finding>> {
     /// Every finding over the model's floor score, best first; or why there is no answer.
-    pub result: Result<Vec<Finding>, Failure>,
+    pub result: Result<R, Failure>,
     /// Time from `submit` until a worker took it.
     pub queued: Duration,
     /// Time in the model, preparation and decoding of its output included.

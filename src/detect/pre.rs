@@ -1,8 +1,8 @@
 //! From a picture's planes to a model's input, without a full-size RGB copy.
 //!
-//! The picture is scaled so that its longer side is the model's base size and stands in the
-//! top-left corner; what is left of the input is black. Each plane is scaled by itself, rows
-//! first, and colours are computed at the model's size.
+//! The picture is scaled so that its longer side is the model's base size ([`Fit::new`]), or as it
+//! is told ([`Fit::stretch`]), and stands in the top-left corner; what is left of the input is
+//! black. Each plane is scaled by itself, rows first, and colours are computed at the model's size.
 //!
 //! Assumed: BT.601 limited range, as browsers and WebRTC encoders send whatever the picture's
 //! size, and chroma samples centred between their four luma samples. A source that says
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::manifest::{Channels, Input};
 use super::resample::Axis;
-use crate::media::{Picture, Plane, Rect};
+use crate::media::{Plane, Rect};
 
 /// The form of a model's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -52,11 +52,11 @@ impl Shape {
 pub(crate) struct Fit {
     frame: (u32, u32),
     /// The part of the input that is picture.
-    content: (u32, u32),
+    pub content: (u32, u32),
     /// Width and height of the input.
     pub input: (u32, u32),
-    /// Picture pixels to one input pixel.
-    scale: f64,
+    /// Picture pixels to one input pixel, across and down.
+    pub scale: (f64, f64),
 }
 
 impl Fit {
@@ -76,13 +76,20 @@ impl Fit {
         };
         let wide = frame.0 >= frame.1;
         let turn = |long, short| if wide { (long, short) } else { (short, long) };
-        Self { frame, content: turn(base, fitted), input: turn(base, side), scale }
+        Self { frame, content: turn(base, fitted), input: turn(base, side), scale: (scale, scale) }
+    }
+
+    /// Stretches a frame of `frame` pixels over the top left `content` of an input.
+    pub(crate) fn stretch(frame: (u32, u32), content: (u32, u32), input: (u32, u32)) -> Self {
+        let scale = |frame: u32, content: u32| f64::from(frame) / f64::from(content);
+        let scale = (scale(frame.0, content.0), scale(frame.1, content.1));
+        Self { frame, content, input, scale }
     }
 
     /// A rectangle of the input in pixels of the frame, cut to its edges.
     pub(crate) fn to_frame(self, inner: &Rect) -> Rect {
-        let scale = self.scale as f32;
-        let rect = Rect::new(inner.x * scale, inner.y * scale, inner.w * scale, inner.h * scale);
+        let (across, down) = (self.scale.0 as f32, self.scale.1 as f32);
+        let rect = Rect::new(inner.x * across, inner.y * down, inner.w * across, inner.h * down);
         rect.clip(self.frame.0, self.frame.1)
     }
 
@@ -103,63 +110,79 @@ const KEPT_TABLES: usize = 16;
 /// Scales and converts pictures for one model; keeps its tables and rows between calls.
 #[derive(Debug)]
 pub(crate) struct Converter {
-    input: Input,
-    shape: Shape,
+    channels: Channels,
+    matrix: Matrix,
+    /// What padding is: black, in the order of the tensor's planes.
+    black: [f32; 3],
+    filter: Filter,
     tables: Vec<Tables>,
     next: usize,
     column: Vec<u16>,
     rows: [Vec<f32>; 3],
 }
 
+/// How samples are found for an input pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// The mean of all that it covers; between two where the picture is enlarged.
+    Area,
+    /// Between the two around its centre, however many it covers.
+    Linear,
+}
+
+impl From<Shape> for Filter {
+    fn from(shape: Shape) -> Self {
+        match shape {
+            Shape::Rectangular => Self::Area,
+            Shape::Square => Self::Linear,
+        }
+    }
+}
+
 /// How one size of picture is scaled: luma and chroma, both axes.
 #[derive(Debug)]
 struct Tables {
     frame: (u32, u32),
+    content: (u32, u32),
     luma: (Axis, Axis),
     chroma: (Axis, Axis),
 }
 
 impl Converter {
     /// A converter for a model's input.
-    pub(crate) fn new(input: Input, shape: Shape) -> Self {
-        let rows = std::array::from_fn(|_| Vec::new());
-        Self { input, shape, tables: Vec::new(), next: 0, column: Vec::new(), rows }
+    pub(crate) fn new(input: &Input, filter: Filter) -> Self {
+        Self {
+            channels: input.channels,
+            matrix: Matrix::bt601_limited(input),
+            black: std::array::from_fn(|plane| input.normal(plane).1),
+            filter,
+            tables: Vec::new(),
+            next: 0,
+            column: Vec::new(),
+            rows: std::array::from_fn(|_| Vec::new()),
+        }
     }
 
-    /// Where a picture of this size will stand.
-    pub(crate) fn fit(&self, frame: (u32, u32)) -> Fit {
-        Fit::new(frame, self.input.base, self.input.stride, self.shape)
-    }
-
-    /// A picture size for every input there is: what is run before serving.
-    pub(crate) fn sizes(&self, shape: Shape) -> Vec<(u32, u32)> {
-        shape.sizes(self.input.base, self.input.stride)
-    }
-
-    /// Writes `picture` into `tensor`: `[3][height][width]`, [`Fit::samples`] values.
-    pub(crate) fn convert(&mut self, picture: &Picture, fit: &Fit, tensor: &mut [f32]) {
+    /// Writes a picture of the size that `fit` was made for into `tensor`:
+    /// `[3][height][width]`, [`Fit::samples`] values.
+    pub(crate) fn convert(&mut self, planes: &[Plane<'_>; 3], fit: &Fit, tensor: &mut [f32]) {
         assert_eq!(tensor.len(), fit.samples(), "the tensor has the size of the fit");
         let index = self.tables(fit);
         let tables = &self.tables[index];
         let (width, height) = (fit.input.0 as usize, fit.input.1 as usize);
         let (inner_w, inner_h) = (fit.content.0 as usize, fit.content.1 as usize);
-        let matrix = Matrix::bt601_limited(self.input.scale);
         for row in &mut self.rows {
             row.resize(inner_w, 0.0);
         }
-        let planes = picture.planes();
+        let black = self.black;
         let (first, rest) = tensor.split_at_mut(width * height);
         let (second, third) = rest.split_at_mut(width * height);
-        let [red, green, blue] = match self.input.channels {
-            Channels::Rgb => [first, second, third],
-            Channels::Bgr => [third, second, first],
-        };
         for y in 0..height {
             let line = y * width..(y + 1) * width;
-            let out = [&mut red[line.clone()], &mut green[line.clone()], &mut blue[line]];
+            let out = [&mut first[line.clone()], &mut second[line.clone()], &mut third[line]];
             if y >= inner_h {
-                for row in out {
-                    row.fill(0.0);
+                for (row, black) in out.into_iter().zip(black) {
+                    row.fill(black);
                 }
                 continue;
             }
@@ -167,32 +190,36 @@ impl Converter {
                 let (across, down) = if i == 0 { &tables.luma } else { &tables.chroma };
                 scale_row((across, down, y), plane, &mut self.column, &mut self.rows[i]);
             }
-            let out = out.map(|row| {
-                row[inner_w..].fill(0.0);
-                &mut row[..inner_w]
-            });
+            let mut out = out;
+            for (row, black) in out.iter_mut().zip(black) {
+                row[inner_w..].fill(black);
+            }
             let [luma, u, v] = &self.rows;
-            matrix.convert([luma, u, v], out);
+            let out = self.channels.in_order(out.map(|row| &mut row[..inner_w]));
+            self.matrix.convert([luma, u, v], out);
         }
     }
 
     /// The tables for a fit; made on the first picture of a size.
     fn tables(&mut self, fit: &Fit) -> usize {
-        if let Some(found) = self.tables.iter().position(|tables| tables.frame == fit.frame) {
+        let known = |t: &Tables| (t.frame, t.content) == (fit.frame, fit.content);
+        if let Some(found) = self.tables.iter().position(known) {
             return found;
         }
-        let axis = |len: u32, out: u32, scale: f64| match self.shape {
-            Shape::Rectangular => Axis::area(len as usize, out as usize, scale),
-            Shape::Square => Axis::linear(len as usize, out as usize, scale),
+        let axis = |len: u32, out: u32, scale: f64| match self.filter {
+            Filter::Area => Axis::area(len as usize, out as usize, scale),
+            Filter::Linear => Axis::linear(len as usize, out as usize, scale),
         };
-        let pair = |len: (u32, u32), scale: f64| {
-            (axis(len.0, fit.content.0, scale), axis(len.1, fit.content.1, scale))
+        let pair = |len: (u32, u32), over: f64| {
+            let (across, down) = (fit.scale.0 / over, fit.scale.1 / over);
+            (axis(len.0, fit.content.0, across), axis(len.1, fit.content.1, down))
         };
         let half = (fit.frame.0.div_ceil(2), fit.frame.1.div_ceil(2));
         let tables = Tables {
             frame: fit.frame,
-            luma: pair(fit.frame, fit.scale),
-            chroma: pair(half, fit.scale / 2.0),
+            content: fit.content,
+            luma: pair(fit.frame, 1.0),
+            chroma: pair(half, 2.0),
         };
         if self.tables.len() < KEPT_TABLES {
             self.tables.push(tables);
@@ -212,43 +239,74 @@ fn scale_row(at: (&Axis, &Axis, usize), plane: &Plane<'_>, column: &mut Vec<u16>
     across.reduce(column, down.unit(), out);
 }
 
-/// Colour conversion with the model's sample scale folded in.
-struct Matrix {
+impl Channels {
+    /// Red, green and blue of what stands in the model's order, or the other way round.
+    pub(super) fn in_order<T>(self, planes: [T; 3]) -> [T; 3] {
+        let [first, second, third] = planes;
+        match self {
+            Self::Rgb => [first, second, third],
+            Self::Bgr => [third, second, first],
+        }
+    }
+}
+
+/// Colour conversion with the model's normalising folded in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix {
+    red: Colour,
+    green: Colour,
+    blue: Colour,
+}
+
+/// One colour as a sum of luma and chroma samples, and the values of none and all of it.
+#[derive(Clone, Copy, Debug)]
+struct Colour {
     luma: f32,
-    red_v: f32,
-    green_u: f32,
-    green_v: f32,
-    blue_u: f32,
-    white: f32,
+    u: f32,
+    v: f32,
+    offset: f32,
+    low: f32,
+    high: f32,
 }
 
 impl Matrix {
     /// ITU-R BT.601, luma 16–235, chroma 16–240.
-    fn bt601_limited(scale: f32) -> Self {
+    pub(super) fn bt601_limited(input: &Input) -> Self {
+        let normal = std::array::from_fn(|plane| input.normal(plane));
+        let [red, green, blue] = input.channels.in_order(normal);
+        let colour = |(scale, low): (f32, f32), u: f32, v: f32| {
+            let luma = 1.164_383_6 * scale;
+            let (u, v) = (u * scale, v * scale);
+            let offset = low - 16.0 * luma - 128.0 * (u + v);
+            Colour { luma, u, v, offset, low, high: low + 255.0 * scale }
+        };
         Self {
-            luma: 1.164_383_6 * scale,
-            red_v: 1.596_026_8 * scale,
-            green_u: -0.391_762_3 * scale,
-            green_v: -0.812_967_6 * scale,
-            blue_u: 2.017_232_1 * scale,
-            white: 255.0 * scale,
+            red: colour(red, 0.0, 1.596_026_8),
+            green: colour(green, -0.391_762_3, -0.812_967_6),
+            blue: colour(blue, 2.017_232_1, 0.0),
         }
     }
 
     /// Converts a row of Y, U, V into rows of red, green, blue; all of one length.
-    fn convert(&self, yuv: [&[f32]; 3], rgb: [&mut [f32]; 3]) {
+    pub(super) fn convert(&self, yuv: [&[f32]; 3], rgb: [&mut [f32]; 3]) {
         let [luma, u, v] = yuv;
-        let [red, green, blue] = rgb;
+        let [to_red, to_green, to_blue] = rgb;
         let n = luma.len();
-        let (u, v, red, green, blue) =
-            (&u[..n], &v[..n], &mut red[..n], &mut green[..n], &mut blue[..n]);
+        let (u, v) = (&u[..n], &v[..n]);
+        let (to_red, to_green, to_blue) = (&mut to_red[..n], &mut to_green[..n], &mut to_blue[..n]);
+        let Self { red, green, blue } = self;
         for i in 0..n {
-            let y = (luma[i] - 16.0) * self.luma;
-            let (u, v) = (u[i] - 128.0, v[i] - 128.0);
-            red[i] = (y + self.red_v * v).max(0.0).min(self.white);
-            green[i] = (y + self.green_u * u + self.green_v * v).max(0.0).min(self.white);
-            blue[i] = (y + self.blue_u * u).max(0.0).min(self.white);
+            let (y, u, v) = (luma[i], u[i], v[i]);
+            to_red[i] = red.cut(y * red.luma + v * red.v);
+            to_green[i] = green.cut(y * green.luma + u * green.u + v * green.v);
+            to_blue[i] = blue.cut(y * blue.luma + u * blue.u);
         }
+    }
+}
+
+impl Colour {
+    fn cut(&self, sum: f32) -> f32 {
+        (sum + self.offset).max(self.low).min(self.high)
     }
 }
 
@@ -257,16 +315,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::media::Picture;
 
     fn input(channels: Channels) -> Input {
-        Input { name: "images".into(), channels, scale: 1.0 / 255.0, base: 320, stride: 32 }
+        let (mean, std) = ([0.0; 3], [1.0; 3]);
+        Input { name: "images".into(), channels, scale: 1.0 / 255.0, mean, std }
     }
 
     fn convert(picture: &Picture, channels: Channels, shape: Shape) -> (Fit, Vec<f32>) {
-        let mut converter = Converter::new(input(channels), shape);
-        let fit = converter.fit((picture.width(), picture.height()));
+        let mut converter = Converter::new(&input(channels), shape.into());
+        let fit = Fit::new((picture.width(), picture.height()), 320, 32, shape);
         let mut tensor = vec![f32::NAN; fit.samples()];
-        converter.convert(picture, &fit, &mut tensor);
+        converter.convert(&picture.planes(), &fit, &mut tensor);
         (fit, tensor)
     }
 
@@ -326,6 +386,24 @@ mod tests {
     }
 
     #[test]
+    fn samples_are_normalised_plane_by_plane_and_padding_is_black_too() {
+        let (mean, std) = ([0.4, 0.5, 0.6], [0.2, 0.5, 0.25]);
+        let input = Input { mean, std, ..input(Channels::Bgr) };
+        // BT.601 limited: red is 81, 90, 240.
+        let red = Picture::filled(64, 32, [81, 90, 240]);
+        let fit = Fit::stretch((64, 32), (64, 32), (96, 64));
+        let mut tensor = vec![f32::NAN; fit.samples()];
+        Converter::new(&input, Filter::Area).convert(&red.planes(), &fit, &mut tensor);
+        for (plane, (full, none)) in [(0.0, -2.0), (0.0, -1.0), (1.6, -2.4)].into_iter().enumerate()
+        {
+            let plane = &tensor[plane * 96 * 64..(plane + 1) * 96 * 64];
+            let want = if full == 0.0 { none } else { full };
+            assert!(plane[..64].iter().all(|v| (v - want).abs() < 0.03), "{want} {}", plane[0]);
+            assert!(plane[64..96].iter().chain(&plane[96 * 32..]).all(|v| (v - none).abs() < 1e-6));
+        }
+    }
+
+    #[test]
     fn boxes_find_their_way_back() {
         let fit = Fit::new((1280, 720), 320, 32, Shape::Rectangular);
         let rect = fit.to_frame(&Rect::new(10.0, 20.0, 30.0, 40.0));
@@ -336,7 +414,8 @@ mod tests {
     fn mean(picture: &Picture, fit: &Fit, at: (usize, usize)) -> f64 {
         let plane = picture.planes()[0];
         let span = |i: usize, len: usize| {
-            let (a, b) = (i as f64 * fit.scale, ((i + 1) as f64 * fit.scale).min(len as f64));
+            let scale = fit.scale.0;
+            let (a, b) = (i as f64 * scale, ((i + 1) as f64 * scale).min(len as f64));
             (a.floor() as usize..(b.ceil() as usize).min(len))
                 .map(move |x| (x, (b.min((x + 1) as f64) - a.max(x as f64)).max(0.0)))
         };

@@ -4,21 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Answer, Failure, Finding};
-use crate::media::Picture;
+use super::{Answer, Failure, Finding, Task};
 
 /// As a [`super::Request`] carries it.
-pub(super) type Callback = Box<dyn FnOnce(Answer) + Send>;
+pub(super) type Callback<R = Vec<Finding>> = Box<dyn FnOnce(Answer<R>) + Send>;
 
 /// Whom to tell about a request. Answers `Closed` by itself if it is dropped.
-pub(super) struct Reply(Option<Callback>);
+pub(super) struct Reply<R>(Option<Callback<R>>);
 
-impl Reply {
-    pub(super) fn new(reply: Callback) -> Self {
+impl<R> Reply<R> {
+    pub(super) fn new(reply: Callback<R>) -> Self {
         Self(Some(reply))
     }
 
-    fn call(&mut self, answer: Answer) {
+    fn call(&mut self, answer: Answer<R>) {
         let Some(reply) = self.0.take() else { return };
         if catch_unwind(AssertUnwindSafe(|| reply(answer))).is_err() {
             tracing::error!("a detection reply panicked");
@@ -26,16 +25,16 @@ impl Reply {
     }
 }
 
-impl Drop for Reply {
+impl<R> Drop for Reply<R> {
     fn drop(&mut self) {
         self.call(nothing(Failure::Closed));
     }
 }
 
 /// A request as it waits.
-pub(super) struct Job {
-    pub picture: Arc<Picture>,
-    pub reply: Reply,
+pub(super) struct Job<T: Task> {
+    pub input: T::Input,
+    pub reply: Reply<T::Output>,
     /// It finds out whether an open breaker may close.
     pub probe: bool,
     /// It failed once and is on its second try.
@@ -43,15 +42,15 @@ pub(super) struct Job {
 }
 
 /// A job and its answer, to be delivered outside the lock.
-pub(super) struct Delivery(pub Job, pub Answer);
+pub(super) struct Delivery<T: Task>(pub Job<T>, pub Answer<T::Output>);
 
-impl Delivery {
+impl<T: Task> Delivery<T> {
     pub(super) fn send(mut self) {
         self.0.reply.call(self.1);
     }
 }
 
-/// Makes one answer out of `count`: all findings, or the first failure; the longest times.
+/// Makes one answer about regions out of `count`: all findings, or the first failure; the longest times.
 pub(super) fn join(count: usize, reply: Callback) -> Vec<Callback> {
     if count == 1 {
         return vec![reply];
@@ -101,6 +100,6 @@ fn merge(all: &mut Vec<Finding>, part: Vec<Finding>) {
 }
 
 /// An answer of a request that never ran.
-fn nothing(failure: Failure) -> Answer {
+fn nothing<R>(failure: Failure) -> Answer<R> {
     Answer { result: Err(failure), queued: Duration::ZERO, ran: Duration::ZERO }
 }

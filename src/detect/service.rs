@@ -1,84 +1,38 @@
-//! The handle to all detectors: every request goes to each of them, one answer comes back.
+//! The handle to all detectors. A request for regions goes to each region detector and one answer
+//! comes back; text has models of its own, behind [`Service::reader`].
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
-use std::thread::{JoinHandle, available_parallelism};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::answers::{AnswerTime, Answers};
 use super::batcher::Ticket;
 use super::health::{DetectorStatus, Event};
-use super::manifest::{self, Entry};
-use super::model::{Error, Model};
-use super::onnx::{Onnx, Provider, environment};
+use super::manifest::Entry;
+use super::model::{Model, Regions, Task};
 use super::reply::{Job, Reply, join};
+use super::start::{Models, StartError, onnx_models, open_workers};
+use super::text::{Lane, Reader};
 use super::worker::{OnEvent, Pool};
 use super::{Config, Request};
 use crate::media::clock;
-
-/// Workers of a model on a GPU: one prepares its pictures while the other's are in the model.
-const GPU_WORKERS: usize = 2;
 
 /// All detectors. Cheap to clone; the last handle that goes tells the threads to end.
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
 struct Inner {
-    pools: Vec<Arc<Pool>>,
+    regions: Vec<Arc<Pool<Regions>>>,
+    text: Option<Arc<Lane>>,
     answers: Arc<Mutex<Answers>>,
     watches: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.pools.iter().map(|pool| pool.model.name())).finish()
+        f.debug_list().entries(self.0.pools().map(Watched::name)).finish()
     }
-}
-
-/// Why detection cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// There is nothing to run.
-    #[error("no detection model is configured")]
-    NoModel,
-    /// The manifest has no such model.
-    #[error("the manifest has no model named {name}")]
-    UnknownModel {
-        /// The name that was asked for.
-        name: String,
-    },
-    /// Not an execution provider.
-    #[error("unknown execution provider {name:?}; allowed: {}", Provider::NAMES)]
-    UnknownProvider {
-        /// The name that was given.
-        name: String,
-    },
-    /// No execution provider was given.
-    #[error("no execution provider is configured; allowed: {}", Provider::NAMES)]
-    NoProvider,
-    /// A model's file is missing or is not what it should be.
-    #[error(transparent)]
-    Model(#[from] manifest::Error),
-    /// ONNX Runtime cannot be loaded.
-    #[error("cannot load ONNX Runtime from {}: {error}", path.display())]
-    Runtime {
-        /// The library.
-        path: PathBuf,
-        /// Why.
-        error: Error,
-    },
-    /// A model does not load, or its first runs fail, on every provider.
-    #[error("cannot open model {model}: {error}")]
-    Open {
-        /// The model.
-        model: String,
-        /// Why, a provider each.
-        error: Error,
-    },
-    /// The system has no thread to give.
-    #[error("cannot start a detection thread")]
-    Thread(#[source] std::io::Error),
 }
 
 impl Service {
@@ -94,35 +48,61 @@ impl Service {
         models: &[Entry],
         on_event: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, onnx_models(config, models)?, on_event)
+        Self::start_models(config, onnx_models(config, models)?, on_event)
     }
 
-    /// Starts with models of any make: scripted ones in tests.
+    /// Starts with region detectors of any make, scripted ones in tests, and without text.
     ///
     /// # Errors
-    /// When there is no model, or one cannot be opened.
+    /// When there is none, or one cannot be opened.
     pub fn start_with(
         config: &Config,
-        models: Vec<Arc<dyn Model>>,
+        regions: Vec<Arc<dyn Model>>,
         on_event: impl Fn(Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        if models.is_empty() {
+        Self::start_models(config, Models { regions, text: None }, on_event)
+    }
+
+    /// Starts with models of any make.
+    ///
+    /// # Errors
+    /// When there is no region detector, or a model cannot be opened.
+    pub fn start_models(
+        config: &Config,
+        models: Models,
+        on_event: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let Models { regions, text } = models;
+        if regions.is_empty() {
             return Err(StartError::NoModel);
         }
         let (on_event, numbers): (OnEvent, _) = (Arc::new(on_event), Arc::new(AtomicU64::new(0)));
-        let pool = |model| Arc::new(Pool::new(model, config, numbers.clone(), on_event.clone()));
-        let pools = models.into_iter().map(pool).collect();
+        let maker = Maker { config, numbers, on_event };
+        let text = text
+            .map(|(find, read)| Arc::new(Lane { find: maker.pool(find), read: maker.pool(read) }));
+        let regions = regions.into_iter().map(|model| maker.pool(model)).collect();
         let answers = Arc::new(Mutex::new(Answers::new(clock::now())));
-        let service = Self(Arc::new(Inner { pools, answers, watches: Mutex::default() }));
-        for pool in &service.0.pools {
-            open_workers(pool, config)?;
-            let watch = pool.start_watch().map_err(StartError::Thread)?;
-            service.0.watches.lock().expect("no panic under this lock").push(watch);
+        let service = Self(Arc::new(Inner { regions, text, answers, watches: Mutex::default() }));
+        for pool in &service.0.regions {
+            service.open(pool, config.workers)?;
+        }
+        if let Some(lane) = &service.0.text {
+            let workers = config.text_workers;
+            service.open(&lane.find, workers)?;
+            service.open(&lane.read, workers)?;
         }
         Ok(service)
     }
 
-    /// Hands a picture to every detector. Never blocks; the answer may come before it returns.
+    /// Starts a model's workers and the watch over them.
+    fn open<T: Task>(&self, pool: &Arc<Pool<T>>, workers: usize) -> Result<(), StartError> {
+        open_workers(pool, workers)?;
+        let watch = pool.start_watch().map_err(StartError::Thread)?;
+        self.0.watches.lock().expect("no panic under this lock").push(watch);
+        Ok(())
+    }
+
+    /// Hands a picture to every region detector. Never blocks; the answer may come before it returns.
     /// It holds the findings of all, best first; with several detectors one failure is a failure.
     pub fn submit(&self, request: Request) {
         let Request { stream, picture, deadline, need, reply } = request;
@@ -132,12 +112,13 @@ impl Service {
             lock(&answers).add(need, &answer, clock::now());
             reply(answer);
         });
-        for (pool, reply) in self.0.pools.iter().zip(join(self.0.pools.len(), reply)) {
+        let pools = &self.0.regions;
+        for (pool, reply) in pools.iter().zip(join(pools.len(), reply)) {
             let bucket = pool.model.bucket(&picture);
             let ticket = Ticket { stream, deadline, need, bucket, queued: now, ready: now };
             let reply = Reply::new(reply);
-            let picture = picture.clone();
-            pool.submit(ticket, Job { picture, reply, probe: false, retried: false });
+            let input = picture.clone();
+            pool.submit(ticket, Job { input, reply, probe: false, retried: false });
         }
     }
 
@@ -147,15 +128,21 @@ impl Service {
         lock(&self.0.answers).time(clock::now())
     }
 
-    /// How each detector is doing.
-    pub fn status(&self) -> Vec<DetectorStatus> {
-        self.0.pools.iter().map(|pool| pool.status()).collect()
+    /// What finds and reads text; `None` when no text models are configured. Its models have
+    /// queues, workers and breakers of their own.
+    pub fn reader(&self) -> Option<Arc<dyn Reader>> {
+        self.0.text.clone().map(|lane| lane as Arc<dyn Reader>)
     }
 
-    /// Every class that any detector can find, in the models' order.
+    /// How each model is doing: region detectors first, then those of text.
+    pub fn status(&self) -> Vec<DetectorStatus> {
+        self.0.pools().map(Watched::status).collect()
+    }
+
+    /// Every class that any region detector can find, in the models' order.
     pub fn classes(&self) -> Vec<Arc<str>> {
         let mut all: Vec<Arc<str>> = Vec::new();
-        for pool in &self.0.pools {
+        for pool in &self.0.regions {
             for class in &pool.lock().classes {
                 if !all.contains(class) {
                     all.push(class.clone());
@@ -169,10 +156,8 @@ impl Service {
     /// joins the threads. Returns the names of those that did not end by `deadline`; their
     /// requests are answered `Closed` too. Blocks; not for a detection thread.
     pub fn stop(&self, deadline: Instant) -> Vec<String> {
-        for pool in &self.0.pools {
-            pool.close();
-        }
-        let late = self.0.pools.iter().flat_map(|pool| pool.wait(deadline)).collect();
+        self.0.pools().for_each(Watched::close);
+        let late = self.0.pools().flat_map(|pool| pool.wait(deadline)).collect();
         let watches = std::mem::take(&mut *self.0.watches.lock().expect("no panic under it"));
         for watch in watches {
             if watch.join().is_err() {
@@ -187,21 +172,54 @@ fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
     answers.lock().expect("no panic under this lock")
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        for pool in &self.pools {
-            pool.close();
-        }
+impl Inner {
+    /// Every model, whatever it is asked for.
+    fn pools(&self) -> impl Iterator<Item = &dyn Watched> {
+        let regions = self.regions.iter().map(|pool| &**pool as &dyn Watched);
+        let text = self.text.iter().flat_map(|lane| [&*lane.find as &dyn Watched, &*lane.read]);
+        regions.chain(text)
     }
 }
 
-impl Pool {
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.pools().for_each(Watched::close);
+    }
+}
+
+/// What pools have in common.
+struct Maker<'a> {
+    config: &'a Config,
+    numbers: Arc<AtomicU64>,
+    on_event: OnEvent,
+}
+
+impl Maker<'_> {
+    fn pool<T: Task>(&self, model: Arc<dyn Model<T>>) -> Arc<Pool<T>> {
+        Arc::new(Pool::new(model, self.config, self.numbers.clone(), self.on_event.clone()))
+    }
+}
+
+/// A model's queue and workers, whatever the model is asked for.
+trait Watched {
+    fn name(&self) -> &str;
+    fn status(&self) -> DetectorStatus;
+    fn close(&self);
+    fn wait(&self, deadline: Instant) -> Vec<String>;
+}
+
+impl<T: Task> Watched for Pool<T> {
+    fn name(&self) -> &str {
+        self.model.name()
+    }
+
     fn status(&self) -> DetectorStatus {
         let (core, now) = (self.lock(), clock::now());
         let (queued, workers, health) = core.state.figures();
         let (run_p50, run_p95) = core.state.tally.percentiles();
         DetectorStatus {
             name: core.state.tally.name.clone(),
+            role: T::ROLE,
             health,
             breaker: core.state.breaker(now),
             provider: core.provider.clone(),
@@ -216,49 +234,12 @@ impl Pool {
             counts: core.state.tally.counts,
         }
     }
-}
 
-/// Reads and verifies the models, and loads the library they run on.
-pub(super) fn onnx_models(
-    config: &Config,
-    models: &[Entry],
-) -> Result<Vec<Arc<dyn Model>>, StartError> {
-    if config.providers.is_empty() {
-        return Err(StartError::NoProvider);
+    fn close(&self) {
+        Self::close(self);
     }
-    let parse = |name: &String| {
-        Provider::parse(name).ok_or_else(|| StartError::UnknownProvider { name: name.clone() })
-    };
-    let providers: Vec<Provider> = config.providers.iter().map(parse).collect::<Result<_, _>>()?;
-    let path = &config.onnxruntime;
-    let environment =
-        environment(path).map_err(|error| StartError::Runtime { path: path.clone(), error })?;
-    let open = |entry| Ok(Arc::new(Onnx::new(entry, config, &providers, &environment)?) as _);
-    models.iter().map(open).collect()
-}
 
-/// Starts a model's workers; the first says what it runs on, and so how many there are.
-fn open_workers(pool: &Arc<Pool>, config: &Config) -> Result<(), StartError> {
-    let failed = |error| StartError::Open { model: pool.model.name().to_owned(), error };
-    let hire = |count: usize| -> Result<(), StartError> {
-        let (ready, opened) = mpsc::sync_channel(count);
-        for _ in 0..count {
-            pool.hire(Some(ready.clone())).map_err(StartError::Thread)?;
-        }
-        drop(ready);
-        for _ in 0..count {
-            let gone = |_| Err(Error::new("its thread ended"));
-            opened.recv().unwrap_or_else(gone).map_err(failed)?;
-        }
-        Ok(())
-    };
-    hire(1)?;
-    let wanted = match config.workers {
-        0 if pool.lock().batches => GPU_WORKERS,
-        0 => available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
-    hire(wanted - 1)?;
-    pool.lock().state.wanted = wanted;
-    Ok(())
+    fn wait(&self, deadline: Instant) -> Vec<String> {
+        Self::wait(self, deadline)
+    }
 }

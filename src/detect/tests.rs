@@ -53,7 +53,7 @@ impl Model for Script {
         self.name
     }
 
-    fn bucket(&self, picture: &Picture) -> u32 {
+    fn bucket(&self, picture: &Arc<Picture>) -> u32 {
         picture.width()
     }
 

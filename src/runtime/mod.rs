@@ -12,4 +12,5 @@ mod thread;
 pub use permits::{Permit, Permits};
 pub use shutdown::Signals;
 pub use supervisor::{Ended, Exit, Supervisor};
+pub(crate) use thread::give_way;
 pub use thread::{Joined, Thread};

@@ -29,6 +29,12 @@ pub enum Joined<T> {
     Running(Thread<T>),
 }
 
+/// Makes the calling thread give way to others, as those of [`Thread::spawn_yielding`] do.
+pub(crate) fn give_way() {
+    // On Linux the priority is the thread's own. A system that refuses is no reason not to work.
+    let _ = rustix::process::setpriority_process(None, YIELDING);
+}
+
 impl<T: Send + 'static> Thread<T> {
     /// Starts a thread. The system shows the first 15 bytes of its name.
     ///
@@ -61,9 +67,7 @@ impl<T: Send + 'static> Thread<T> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> std::io::Result<Self> {
         Self::spawn(name, move || {
-            // On Linux the priority is the thread's own. A system that refuses is no reason not
-            // to work.
-            let _ = rustix::process::setpriority_process(None, YIELDING);
+            give_way();
             work()
         })
     }

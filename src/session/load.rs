@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::detect::{DetectorStatus, Service};
+use crate::detect::{DetectorStatus, Role, Service};
 use crate::media::clock;
 use crate::runtime::Exit;
 use crate::telemetry::{Cpu, Metrics, Reason, Usage};
@@ -194,10 +194,16 @@ impl Sampler {
     }
 
     fn take(&mut self, usage: Usage) {
+        // Text's looks are no frames' looks; what they cost is in detection's processor time.
+        let status = self.detect.status();
         let sample = Sample {
             at: clock::now(),
             usage,
-            models: self.detect.status().iter().map(Model::from).collect(),
+            models: status
+                .iter()
+                .filter(|one| one.role == Role::Regions)
+                .map(Model::from)
+                .collect(),
             late: self.metrics.global().covered_frames(Reason::VerdictLate).get(),
         };
         let load = self.meter.add(sample);

@@ -404,7 +404,7 @@ mod tests {
             "blind"
         }
 
-        fn bucket(&self, _: &Picture) -> u32 {
+        fn bucket(&self, _: &Arc<Picture>) -> u32 {
             0
         }
 

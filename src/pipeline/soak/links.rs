@@ -19,7 +19,7 @@ impl detect::Model for Blind {
         "blind"
     }
 
-    fn bucket(&self, _: &Picture) -> u32 {
+    fn bucket(&self, _: &Arc<Picture>) -> u32 {
         0
     }
 
