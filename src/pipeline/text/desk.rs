@@ -47,11 +47,6 @@ impl Desk {
         }
     }
 
-    /// Whether frames have to be asked for their text.
-    pub(crate) fn wants_text(&self) -> bool {
-        self.wanted.is_some()
-    }
-
     /// Frame `index` is about to be asked for: by the detectors, by the lane, or both.
     pub(crate) fn expect(&mut self, index: u64, detectors: bool) {
         let text = self.wanted.as_ref().map(|(_, rules)| rules.cover_unread);

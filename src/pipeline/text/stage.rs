@@ -86,7 +86,7 @@ impl Lane {
     /// Starts the thread. `stream` names the stream to detection.
     pub(crate) fn start(stream: u64, reader: Arc<dyn Reader>) -> std::io::Result<Self> {
         let (looks, queue) = sync_channel(QUEUE);
-        let stage = Stage { stream, reader, page: Page::default(), rescan: None };
+        let stage = Stage::new(stream, reader);
         Ok(Self { looks, thread: Thread::spawn("text", move || stage.run(&queue))? })
     }
 
@@ -112,7 +112,7 @@ struct Rescan {
 }
 
 /// What the thread owns.
-pub(super) struct Stage {
+pub(crate) struct Stage {
     stream: u64,
     reader: Arc<dyn Reader>,
     page: Page,
@@ -120,9 +120,9 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    #[cfg(test)]
-    pub(super) fn new(reader: Arc<dyn Reader>) -> Self {
-        Self { stream: 0, reader, page: Page::default(), rescan: None }
+    /// A stage that has seen nothing. `stream` names the stream to detection.
+    pub(crate) fn new(stream: u64, reader: Arc<dyn Reader>) -> Self {
+        Self { stream, reader, page: Page::default(), rescan: None }
     }
 
     /// Runs until the lane is dropped.
@@ -133,7 +133,7 @@ impl Stage {
     }
 
     /// Answers one look.
-    pub(super) fn take(&mut self, look: Look) {
+    pub(crate) fn take(&mut self, look: Look) {
         let Look { picture, time, deadline, rules, reply } = look;
         let until = deadline.checked_sub(MARGIN).unwrap_or(deadline);
         if clock::now() >= until {

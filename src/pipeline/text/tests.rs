@@ -190,7 +190,7 @@ struct Show {
 impl Show {
     fn new(cover_unread: bool) -> Self {
         let reader = Scripted::new();
-        let stage = Stage::new(reader.clone());
+        let stage = Stage::new(0, reader.clone());
         Self { stage, reader, rules: rules(cover_unread), looks: 0 }
     }
 
