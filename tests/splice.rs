@@ -39,7 +39,7 @@ impl detect::Model for Script {
         "script"
     }
 
-    fn bucket(&self, _: &Picture) -> u32 {
+    fn bucket(&self, _: &Arc<Picture>) -> u32 {
         0
     }
 

@@ -9,10 +9,10 @@ use super::*;
 use crate::media::clock;
 
 /// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a scripted detector does with one run.
-enum Act {
+pub(super) enum Act {
     /// Finds one thing, named after the model.
     Find,
     Fail,
@@ -21,7 +21,7 @@ enum Act {
     Hold(Sender<()>, Receiver<()>),
 }
 
-struct Script {
+pub(super) struct Script {
     name: &'static str,
     batches: bool,
     acts: Arc<Mutex<VecDeque<Act>>>,
@@ -31,7 +31,7 @@ struct Script {
 }
 
 impl Script {
-    fn new(name: &'static str, acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+    pub(super) fn new(name: &'static str, acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
         Arc::new(Self {
             name,
             batches: false,
@@ -42,10 +42,48 @@ impl Script {
     }
 }
 
-struct Actor {
+pub(super) struct Actor {
     class: Arc<str>,
     acts: Arc<Mutex<VecDeque<Act>>>,
     runs: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Script {
+    /// An instance, whatever it is asked for.
+    pub(super) fn opened<T: Task>(&self) -> Opened<T>
+    where
+        Actor: Detector<T>,
+    {
+        *self.opened.lock().unwrap() += 1;
+        let class: Arc<str> = self.name.into();
+        let actor =
+            Actor { class: class.clone(), acts: self.acts.clone(), runs: self.runs.clone() };
+        Opened {
+            detector: Box::new(actor),
+            provider: "script".into(),
+            fallback: None,
+            batches: self.batches,
+            classes: vec![class],
+        }
+    }
+}
+
+impl Actor {
+    /// What the script says about a run of `count`.
+    pub(super) fn act(&self, count: usize) -> Result<(), Error> {
+        self.runs.lock().unwrap().push(count);
+        let act = self.acts.lock().unwrap().pop_front();
+        match act.unwrap_or(Act::Find) {
+            Act::Find => {}
+            Act::Fail => return Err(Error::new("as the script says")),
+            Act::Panic => panic!("as the script says"),
+            Act::Hold(running, go) => {
+                running.send(()).unwrap();
+                go.recv_timeout(PATIENCE).unwrap();
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Model for Script {
@@ -58,40 +96,20 @@ impl Model for Script {
     }
 
     fn open(&self) -> Result<Opened, Error> {
-        *self.opened.lock().unwrap() += 1;
-        let class: Arc<str> = self.name.into();
-        let actor =
-            Actor { class: class.clone(), acts: self.acts.clone(), runs: self.runs.clone() };
-        Ok(Opened {
-            detector: Box::new(actor),
-            provider: "script".into(),
-            fallback: None,
-            batches: self.batches,
-            classes: vec![class],
-        })
+        Ok(self.opened())
     }
 }
 
 impl Detector for Actor {
     fn detect(&mut self, pictures: &[Arc<Picture>]) -> Result<Vec<Vec<Finding>>, Error> {
-        self.runs.lock().unwrap().push(pictures.len());
-        let act = self.acts.lock().unwrap().pop_front();
-        match act.unwrap_or(Act::Find) {
-            Act::Find => {}
-            Act::Fail => return Err(Error::new("as the script says")),
-            Act::Panic => panic!("as the script says"),
-            Act::Hold(running, go) => {
-                running.send(()).unwrap();
-                go.recv_timeout(PATIENCE).unwrap();
-            }
-        }
+        self.act(pictures.len())?;
         let rect = Rect::new(1.0, 2.0, 3.0, 4.0);
         let finding = || Finding { class: self.class.clone(), score: 0.5, rect };
         Ok(pictures.iter().map(|_| vec![finding()]).collect())
     }
 }
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config { workers: 1, limit: PATIENCE, ..Config::default() }
 }
 
@@ -104,7 +122,7 @@ fn start(config: &Config, model: &Arc<Script>) -> (Service, Receiver<Event>) {
     (service.unwrap(), seen)
 }
 
-fn ask_within(service: &Service, time: Duration) -> Receiver<Answer> {
+pub(super) fn ask_within(service: &Service, time: Duration) -> Receiver<Answer> {
     let (answers, answered) = channel();
     service.submit(Request {
         stream: 1,
@@ -116,17 +134,17 @@ fn ask_within(service: &Service, time: Duration) -> Receiver<Answer> {
     answered
 }
 
-fn ask(service: &Service) -> Receiver<Answer> {
+pub(super) fn ask(service: &Service) -> Receiver<Answer> {
     ask_within(service, PATIENCE)
 }
 
-fn result(answered: &Receiver<Answer>) -> Result<Vec<Finding>, Failure> {
+pub(super) fn result(answered: &Receiver<Answer>) -> Result<Vec<Finding>, Failure> {
     let result = answered.recv_timeout(PATIENCE).expect("an answer").result;
     assert!(answered.try_recv().is_err(), "one answer only");
     result
 }
 
-fn hold() -> (Act, Receiver<()>, Sender<()>) {
+pub(super) fn hold() -> (Act, Receiver<()>, Sender<()>) {
     let ((running, runs), (go, gone)) = (channel(), channel());
     (Act::Hold(running, gone), runs, go)
 }

@@ -13,6 +13,8 @@ mod lines;
 mod outline;
 mod quad;
 mod recogniser;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

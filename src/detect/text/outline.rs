@@ -5,6 +5,10 @@
 
 use super::groups::Run;
 
+/// A line whose direction leans less than this to either side (15 degrees) is taken to run
+/// downwards: what leans in a rectangle is the outline of its letters.
+const STEEP: f64 = 0.26;
+
 /// A rectangle at any angle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tilted {
@@ -29,7 +33,7 @@ impl Tilted {
 
     /// Its corners as one reads: the text runs along the longer side when that is `upright` times
     /// the shorter or more, else along the one nearer to the horizontal; to the right, or
-    /// downwards when it is upright. Clockwise from the top left.
+    /// downwards when it is [`STEEP`]. Clockwise from the top left.
     pub(super) fn corners(&self, upright: f64) -> [(f64, f64); 4] {
         let (along, across) = self.size;
         let long = along.max(across) >= upright * along.min(across);
@@ -39,8 +43,7 @@ impl Tilted {
         } else {
             ((-self.axis.1, self.axis.0), across, along)
         };
-        // Within a degree of the vertical there is no telling right from left.
-        let forward = if dx.abs() < 0.02 { dy > 0.0 } else { dx > 0.0 };
+        let forward = if dx.abs() < STEEP { dy > 0.0 } else { dx > 0.0 };
         let (dx, dy) = if forward { (dx, dy) } else { (-dx, -dy) };
         let (lx, ly) = (dx * length / 2.0, dy * length / 2.0);
         let (hx, hy) = (-dy * height / 2.0, dx * height / 2.0);

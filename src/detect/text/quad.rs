@@ -52,6 +52,13 @@ impl Quad {
         Rect::new(left, top, right - left, bottom - top)
     }
 
+    /// The same place read from the other end: for a line whose direction is only guessed, and
+    /// whose reading makes no sense.
+    pub fn turned(&self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([c, d, a, b])
+    }
+
     /// The part of the line between two shares of its length, as [`super::Glyph`] has them.
     pub fn part(&self, start: f32, end: f32) -> Self {
         let [a, b, c, d] = self.0;
@@ -73,5 +80,6 @@ mod tests {
         let down = Quad([b, c, d, a]);
         assert_eq!(down.size(), (8.0, 100.0));
         assert_eq!(down.part(0.5, 1.0).bounds(), Rect::new(10.0, 24.0, 100.0, 4.0));
+        assert_eq!(quad.turned().part(0.75, 1.0).bounds(), quad.part(0.0, 0.25).bounds());
     }
 }
