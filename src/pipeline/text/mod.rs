@@ -31,8 +31,6 @@ mod tests;
 mod verdict;
 
 pub(crate) use desk::Desk;
-#[cfg(feature = "probe")]
-pub use page::probe;
 pub(crate) use stage::{Answer, Look, Reply};
 #[cfg(feature = "test-hooks")]
 pub(crate) use stage::{Rules, Stage};

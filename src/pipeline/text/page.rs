@@ -130,6 +130,15 @@ impl Page {
         self.lines.found(&area.rect, whole);
     }
 
+    pub(super) fn debug(&self) -> String {
+        let line = |l: &super::lines::Line| {
+            let r = bounds(&l.quad);
+            let text = l.reading.as_ref().map(|r| (r.text(), r.score));
+            format!("[{} {} {:.0} {:.0} {:.0} {:.0} {text:?}]", l.id, l.known, r.x, r.y, r.w, r.h)
+        };
+        self.lines.iter().map(line).collect::<Vec<_>>().join(" ")
+    }
+
     /// The lines that have to be read.
     pub(super) fn unread(&self) -> Vec<(u64, Quad)> {
         self.lines.iter().filter(|line| !line.known).map(|line| (line.id, line.quad)).collect()
@@ -166,47 +175,4 @@ fn is_cut(rect: &Rect, area: &Rect, picture: &Rect) -> bool {
         || (rect.y <= area.y + CUT && !near(area.y, picture.y))
         || (rect.right() >= area.right() - CUT && !near(area.right(), picture.right()))
         || (rect.bottom() >= area.bottom() - CUT && !near(area.bottom(), picture.bottom()))
-}
-#[cfg(feature = "probe")]
-pub fn probe(clip: &mut dyn std::io::Read, (w, h): (usize, usize), stride: usize, frames: usize) {
-    let mut page = Page::default();
-    let mut buffer = vec![0; w * h * 3 / 2];
-    let (mut looks, mut areas_n, mut pixels, mut spent) = (0, 0, 0.0, 0.0);
-    for n in 0..frames {
-        if clip.read_exact(&mut buffer).is_err() {
-            break;
-        }
-        if n % stride != 0 {
-            continue;
-        }
-        let luma = Plane { data: &buffer, stride: w, width: w, height: h };
-        let start = std::time::Instant::now();
-        page.see(luma, n as f64 / 30.0);
-        let areas = page.searches();
-        spent += start.elapsed().as_secs_f64();
-        looks += 1;
-        areas_n += areas.len();
-        let px: f32 = areas.iter().map(|a| a.rect.area()).sum();
-        pixels += px;
-        let new = page.seen.as_ref().unwrap().field.new.iter().filter(|n| **n).count();
-        println!(
-            "{n} new {new} common {:?} areas {} px {:.3} {:?}",
-            page.seen.as_ref().unwrap().field.common,
-            areas.len(),
-            px / (w * h) as f32,
-            areas.iter().map(|a| (a.open.x, a.open.y, a.open.w, a.open.h)).collect::<Vec<_>>()
-        );
-        for a in areas {
-            page.found(&a, Vec::new(), true);
-        }
-        if let Some(a) = page.rescan() {
-            page.found(&a, Vec::new(), true);
-            pixels += a.rect.area();
-        }
-    }
-    println!(
-        "looks {looks} areas {areas_n} searched pictures {:.2} see {:.3} ms a look",
-        pixels / (w * h) as f32,
-        spent * 1e3 / looks as f64
-    );
 }

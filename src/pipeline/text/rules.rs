@@ -1,34 +1,20 @@
 //! The rules of a room as the lane needs them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::stage::Rules;
 use super::verdict::Hit;
 use crate::censor::{TextCover, TextPolicy, Unread};
+use crate::text;
 
 impl Rules {
-    /// What a room's rules say.
+    /// What a room's rules say. The judge is made when it is first asked, on the lane's thread.
     pub(crate) fn of(policy: &Arc<TextPolicy>) -> Self {
-        let words: Vec<String> = policy.rules.words.iter().map(|w| w.text.to_lowercase()).collect();
+        let (made, from) = (OnceLock::new(), policy.clone());
         let judge = move |lines: &[&str]| {
-            let mut hits = Vec::new();
-            for (line, text) in lines.iter().enumerate() {
-                let lower: Vec<char> =
-                    text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect();
-                for word in &words {
-                    let letters: Vec<char> = word.chars().collect();
-                    for (at, part) in lower.windows(letters.len()).enumerate() {
-                        if part == letters {
-                            hits.push(Hit {
-                                line,
-                                range: at..at + letters.len(),
-                                rule: word.as_str().into(),
-                            });
-                        }
-                    }
-                }
-            }
-            hits
+            let judge = made.get_or_init(|| text::Judge::new(&from.rules));
+            let hit = |hit: text::Hit| Hit { line: hit.line, range: hit.range, rule: hit.word };
+            judge.judge(lines).into_iter().map(hit).collect()
         };
         Self {
             judge: Arc::new(judge),
