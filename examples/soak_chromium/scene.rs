@@ -125,7 +125,7 @@ impl detect::Model for Reader {
         "script"
     }
 
-    fn bucket(&self, _: &Picture) -> u32 {
+    fn bucket(&self, _: &Arc<Picture>) -> u32 {
         0
     }
 

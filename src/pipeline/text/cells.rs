@@ -117,12 +117,16 @@ impl Cells {
         count
     }
 
-    /// What lies within `rect` needs no search: it is known, or was searched, at `time`.
+    /// What lies within `rect` needs no search: it is known, or was searched, at `time`. Cells of
+    /// which the lesser part does may show what comes next to it.
     pub(super) fn close(&mut self, sheet: &Sheet, rect: &Rect, time: f64) {
         let (columns, rows) = sheet.touched(rect);
         for row in rows {
             for column in columns.clone() {
-                self.cells[row * self.columns + column] = Cell { open: false, searched: time };
+                let cell = sheet.cell(column, row);
+                if cell.intersect(rect).area() * 2.0 >= cell.area() {
+                    self.cells[row * self.columns + column] = Cell { open: false, searched: time };
+                }
             }
         }
     }

@@ -25,6 +25,8 @@ const SAME_LENGTH: f32 = 0.8;
 const PART: f32 = 0.95;
 /// Share of a line within another, or within an area, from which it counts as a part of it.
 const WITHIN: f32 = 0.7;
+/// A line nearer than this to the picture's edge is cut by it, in pixels.
+const EDGE: f32 = 6.0;
 /// A reading below this score is taken again when the line is larger by this factor.
 const UNSURE: f32 = 0.7;
 const LARGER: f32 = 1.25;
@@ -44,6 +46,8 @@ pub(super) struct Line {
     read_at: f32,
     /// Pixels a second.
     speed: (f32, f32),
+    /// Edges of the picture that cut it when it was read: left, top, right, bottom.
+    cut: [bool; 4],
 }
 
 /// All lines of a picture.
@@ -133,6 +137,7 @@ impl Lines {
             print: None,
             read_at: 0.0,
             speed: (0.0, 0.0),
+            cut: [false; 4],
         });
     }
 
@@ -142,6 +147,7 @@ impl Lines {
         line.print = Print::of(luma, &line.quad);
         line.known = line.print.is_some();
         line.read_at = height(&line.quad);
+        line.cut = to_edges(&bounds(&line.quad), luma).map(|gap| gap <= EDGE);
         line.reading = Some(reading);
         let rect = bounds(&line.quad);
         self.lines.retain(|line| line.id == id || within(&bounds(&line.quad), &rect) < WITHIN);
@@ -174,7 +180,8 @@ impl Line {
     }
 
     /// Whether it is still in the picture. One that does not look as it did when it was read is
-    /// not known any more.
+    /// not known any more, nor one that was cut by the picture's edge and has come in: it may go
+    /// on where nothing was to be seen.
     fn check(&mut self, luma: Plane<'_>) -> bool {
         let picture = Rect::new(0.0, 0.0, luma.width as f32, luma.height as f32);
         if bounds(&self.quad).intersect(&picture).area() <= 0.0 {
@@ -182,7 +189,9 @@ impl Line {
         }
         let Some(print) = &self.print else { return true };
         let Some(seen) = print.compare(luma, &self.quad) else { return false };
-        self.known &= seen.is_same();
+        let gaps = to_edges(&bounds(&self.quad), luma);
+        let came_in = self.cut.iter().zip(gaps).any(|(cut, gap)| *cut && gap > EDGE);
+        self.known &= seen.is_same() && !came_in;
         if self.known {
             self.quad = shifted(&self.quad, seen.shift.0, seen.shift.1);
         }
@@ -217,6 +226,13 @@ fn own(field: &Field, now: &Sheet, rect: &Rect) -> (f32, f32) {
     let (dx, dy) =
         steps.chunk_by(|a, b| a == b).max_by_key(|run| run.len()).map_or((0, 0), |run| run[0]);
     (-dx as f32, -dy as f32)
+}
+
+/// Pixels from each side of `rect` to the edge of the picture: left, top, right, bottom; negative
+/// outside of it.
+fn to_edges(rect: &Rect, luma: Plane<'_>) -> [f32; 4] {
+    let (width, height) = (luma.width as f32, luma.height as f32);
+    [rect.x, rect.y, width - rect.right(), height - rect.bottom()]
 }
 
 /// The share of `rect` that lies within `other`.

@@ -69,7 +69,7 @@ impl Page {
     fn explain(&mut self, sheet: &Sheet, cells: &mut Cells, time: f64) {
         for line in self.lines.iter().filter(|line| line.known) {
             let margin = height(&line.quad) / 4.0;
-            cells.close(sheet, &bounds(&line.quad).grow(margin, margin), time);
+            cells.close(sheet, &bounds(&line.quad).grow(0.0, margin), time);
         }
         let changed: Vec<_> =
             self.lines.iter().filter(|line| !line.known).map(|l| (l.id, bounds(&l.quad))).collect();
@@ -128,15 +128,6 @@ impl Page {
             seen.cells.open(&seen.sheet, &rect.grow(3.0 * height, height / 2.0));
         }
         self.lines.found(&area.rect, whole);
-    }
-
-    pub(super) fn debug(&self) -> String {
-        let line = |l: &super::lines::Line| {
-            let r = bounds(&l.quad);
-            let text = l.reading.as_ref().map(|r| (r.text(), r.score));
-            format!("[{} {} {:.0} {:.0} {:.0} {:.0} {text:?}]", l.id, l.known, r.x, r.y, r.w, r.h)
-        };
-        self.lines.iter().map(line).collect::<Vec<_>>().join(" ")
     }
 
     /// The lines that have to be read.

@@ -143,9 +143,6 @@ impl Stage {
         let [luma, ..] = picture.planes();
         self.page.see(luma, time);
         let complete = self.search(&picture, until) && self.read(&picture, until);
-        if std::env::var_os("LANE_DBG").is_some() {
-            eprintln!("{time:.3} {}", self.page.debug());
-        }
         let Rules { judge, whole_line, cover_unread } = &*rules;
         reply.call(Ok(self.page.answer(&**judge, *whole_line, *cover_unread)));
         if complete {
@@ -159,9 +156,6 @@ impl Stage {
             let areas = self.page.searches();
             if areas.is_empty() {
                 return true;
-            }
-            if std::env::var_os("LANE_DBG").is_some() {
-                eprintln!("  find {:?}", areas.iter().map(|a| (a.rect, a.open)).collect::<Vec<_>>());
             }
             let (replies, found) = sync_channel(areas.len());
             for (i, area) in areas.iter().enumerate() {
@@ -192,12 +186,6 @@ impl Stage {
         let all = unread.len() <= READS;
         unread.truncate(READS);
         let (replies, readings) = sync_channel(unread.len().max(1));
-        if std::env::var_os("LANE_DBG").is_some() {
-            for (id, quad) in &unread {
-                let r = super::geometry::bounds(quad);
-                eprintln!("  read {id} {:.0} {:.0} {:.0} {:.0}", r.x, r.y, r.w, r.h);
-            }
-        }
         for (id, quad) in &unread {
             let (id, replies) = (*id, replies.clone());
             self.reader.read(ReadRequest {
