@@ -96,6 +96,16 @@ impl Field {
             }
         }
         field.common = mode(&field);
+        // What a descent lost its way with may still have moved as most did.
+        for i in 0..field.new.len() {
+            let at = now.corner(i % columns, i / columns);
+            if field.new[i]
+                && let Some(from) = source(at, field.common, before)
+                && now.excess(at, before, from) < NEW
+            {
+                (field.from[i], field.new[i]) = (field.common, false);
+            }
+        }
         field
     }
 }

@@ -1,5 +1,7 @@
 //! The lane before made-up pictures, with a reader that knows what is in them.
 
+mod parts;
+
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
