@@ -3,9 +3,10 @@
 //!
 //! `replay CLIP.i420 1280x720 --rules JSON [--fps 30] [--gap MS] [--answer MS] [--found FILE]`
 //!
-//! `--found` keeps what the detector finds, so that the next run does not ask it again.
+//! `--found` keeps what the detector finds, so that the next run does not ask it again. Rules that
+//! want text read have it read anew each time, on the frames that are analysed.
 
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use clap::Parser;
 use scrim::censor::Document;
 use scrim::detect::{Config, Finding, Manifest, Need, Request, Service};
 use scrim::media::{Picture, Rect, clock};
-use scrim::pipeline::replay::{Look, Settings, replay};
+use scrim::pipeline::replay::{Look, Settings, Text, replay};
 
 #[derive(Parser)]
 struct Arguments {
@@ -47,28 +48,44 @@ fn main() -> anyhow::Result<()> {
     let (width, height) = arguments.size.split_once('x').context("the size is no WxH")?;
     let size = (width.parse()?, height.parse()?);
     let mut clip = std::io::BufReader::new(std::fs::File::open(&arguments.clip)?);
+    let rules: Document = serde_json::from_str(&arguments.rules)?;
+    let policy = rules.resolve();
     let known = std::fs::read(&arguments.found).ok();
-    let service = if known.is_none() { Some(start(&arguments.home)?) } else { None };
+    let asks = known.is_none() && !policy.classes.is_empty();
+    let service = (asks || policy.text.is_some()).then(|| start(&arguments.home)).transpose()?;
     let (mut looks, mut findings) = (Vec::<Look>::new(), Vec::new());
     while let Some(picture) = read(&mut clip, size)? {
         looks.push(Look::at(&picture, looks.last()));
-        if let Some(service) = &service {
-            findings.push(ask(service, picture)?);
+        match &service {
+            Some(service) if asks => findings.push(ask(service, picture)?),
+            _ => findings.push(Vec::new()),
         }
     }
     let findings = match known {
-        Some(text) => parse(&text)?,
-        None => findings,
+        Some(text) if !policy.classes.is_empty() => parse(&text)?,
+        _ => findings,
     };
     keep(&arguments.found, &findings)?;
     let settings = Settings {
-        rules: serde_json::from_str::<Document>(&arguments.rules)?,
+        rules,
         fps: arguments.fps,
         max_gap: Duration::from_millis(arguments.gap),
         answer: Duration::from_millis(arguments.answer),
     };
+    let reader = service.as_ref().and_then(Service::reader);
+    let mut text = reader.and_then(|reader| Text::new(reader, &settings.rules));
+    let mut read_at = |index: u64| match &mut text {
+        Some(text) => {
+            let bytes = index * u64::from(size.0) * u64::from(size.1) * 3 / 2;
+            let picture = clip.seek(SeekFrom::Start(bytes)).map_err(Into::into);
+            let picture = picture.and_then(|_| read(&mut clip, size)).ok().flatten();
+            let time = index as f64 / arguments.fps;
+            picture.map(|picture| text.look(Arc::new(picture), time)).unwrap_or_default()
+        }
+        None => Vec::new(),
+    };
     let mut out = BufWriter::new(std::io::stdout().lock());
-    for (index, shown) in replay(&looks, &findings, &settings).iter().enumerate() {
+    for (index, shown) in replay(&looks, &findings, &settings, &mut read_at).iter().enumerate() {
         let regions: Vec<_> = shown.regions.iter().map(|r| [r.x, r.y, r.w, r.h]).collect();
         let line = serde_json::json!({
             "index": index,

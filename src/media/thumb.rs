@@ -2,7 +2,7 @@
 
 mod shrink;
 
-use super::Picture;
+use super::{Picture, Plane};
 
 /// The longest side of a thumbnail, in samples: 320×180 for a picture of 16:9.
 pub const LONGEST: usize = 320;
@@ -37,10 +37,15 @@ impl Thumb {
     /// The thumbnail of a picture.
     pub fn of(picture: &Picture) -> Self {
         let [luma, ..] = picture.planes();
+        Self::within(luma, LONGEST)
+    }
+
+    /// A plane, shrunk until its longer side has at most `most` samples.
+    pub fn within(luma: Plane<'_>, most: usize) -> Self {
         let longest = luma.width.max(luma.height);
-        let side = |side: usize| match longest {
-            0..=LONGEST => side,
-            _ => ((side * LONGEST + longest / 2) / longest).max(1),
+        let side = |side: usize| match longest <= most {
+            true => side,
+            false => ((side * most + longest / 2) / longest).max(1),
         };
         let (width, height) = (side(luma.width), side(luma.height));
         Self { width, height, data: shrink::shrink(luma, width, height) }

@@ -130,6 +130,8 @@ struct Held {
     sight: Sight,
     /// It shows the picture of the last frame asked for before it.
     still: bool,
+    /// The pace knows what the detectors' answer took; what is awaited is its text.
+    learned: bool,
 }
 
 impl Held {
@@ -217,10 +219,12 @@ impl Guard {
 
     /// New rules; they hold for every frame not yet released.
     pub(crate) fn set_policy(&mut self, policy: Arc<Policy>) {
-        if self.policy.classes.is_empty() && !policy.classes.is_empty() {
-            // Under rules that need no detector nobody looked: those frames have no verdict now.
+        let classes = self.policy.classes.is_empty() && !policy.classes.is_empty();
+        let text = policy.text.is_some() && self.policy.text != policy.text;
+        if classes || text {
+            // Nobody looked for what these rules ask for: those frames have no verdict now.
             for held in &mut self.held {
-                held.sight = Sight::Unasked;
+                (held.sight, held.learned) = (Sight::Unasked, false);
             }
             (self.shot, self.asked) = (None, None);
         }
@@ -251,9 +255,14 @@ impl Guard {
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
-        if self.policy.classes.is_empty() {
+        if self.policy.classes.is_empty() && self.policy.text.is_none() {
             // No detector is needed, so every one that is has answered.
-            self.held.push_back(Held { frame, sight: Sight::Seen(Vec::new()), still: false });
+            self.held.push_back(Held {
+                frame,
+                sight: Sight::Seen(Vec::new()),
+                still: false,
+                learned: false,
+            });
             return;
         }
         let still = self.asked.is_some_and(|asked| {
@@ -262,10 +271,27 @@ impl Guard {
         let sample = self.sample(&frame, still);
         self.newest = frame.time;
         let index = frame.index;
-        self.held.push_back(Held { frame, sight: Sight::Unasked, still });
+        self.held.push_back(Held { frame, sight: Sight::Unasked, still, learned: false });
         if let Some(need) = sample {
             self.want(index, need);
             self.want_transients(index);
+        }
+    }
+
+    /// The detectors have answered for a frame whose text is still awaited: they are free for the
+    /// next, whatever the text takes.
+    pub(crate) fn detected(
+        &mut self,
+        index: u64,
+        result: &Result<Vec<Finding>, Failure>,
+        now: Instant,
+    ) {
+        let Some(held) = self.held_mut(index).filter(|held| !held.learned) else { return };
+        let Sight::Asked(since) = held.sight else { return };
+        held.learned = true;
+        match result {
+            Ok(findings) => self.learn(findings, now.saturating_duration_since(since)),
+            Err(_) => self.pace.missed(),
         }
     }
 
@@ -277,27 +303,22 @@ impl Guard {
         result: Result<Vec<Finding>, Failure>,
         now: Instant,
     ) {
-        let (since, size) = match self.held_mut(index) {
-            Some(Held { sight: Sight::Asked(since), frame, .. }) => (*since, frame.size),
+        self.detected(index, &result, now);
+        let size = match self.held_mut(index) {
+            Some(Held { sight: Sight::Asked(_), frame, .. }) => frame.size,
             Some(_) => return,
             None => return self.answer_after(index, result, now),
         };
         let sight = match result {
             Ok(findings) => {
-                self.learn(&findings, now.saturating_duration_since(since));
                 self.note_need(index, now);
                 Sight::Seen(self.weigh(index, size, findings))
             }
-            Err(failure) => {
-                self.pace.missed();
-                match failure {
-                    Failure::Shed | Failure::Late => Sight::Unasked,
-                    _ => Sight::Failed,
-                }
-            }
+            Err(Failure::Shed | Failure::Late) => Sight::Unasked,
+            Err(_) => Sight::Failed,
         };
         if let Some(held) = self.held_mut(index) {
-            held.sight = sight;
+            (held.sight, held.learned) = (sight, false);
         }
     }
 
@@ -366,7 +387,9 @@ impl Guard {
     }
 
     fn learn(&mut self, findings: &[Finding], took: Duration) {
-        let found = findings.iter().any(|finding| self.classes.grade(finding).is_some());
+        // Text is followed between looks: it is not worth more of them.
+        let mut others = findings.iter().filter(|finding| !track::is_text(&finding.class));
+        let found = others.any(|finding| self.classes.grade(finding).is_some());
         self.pace.answered(took, found);
     }
 

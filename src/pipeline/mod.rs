@@ -8,6 +8,7 @@
 //!                                            │            ▲
 //!                                            ▼            │ answers
 //!                                          detect (threads shared by all streams)
+//!                                          text   (thread, while the rules want text read)
 //! ```
 //!
 //! One `Pipeline` carries one video track. Three threads a track: the first decodes every frame
@@ -49,6 +50,7 @@ pub mod replay;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod soak;
 mod switch;
+mod text;
 
 pub(crate) use delay::Delay;
 pub(crate) use figures::Figures;

@@ -10,15 +10,16 @@ use super::decode::Decoded;
 use super::delay::Settler;
 use super::deliver::{Released, Task};
 use super::guard::{self, Guard, Reason, Step, Verdict};
+use super::text;
 use super::{Controls, Links, Spec};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
-use crate::media::Picture;
 use crate::media::clock;
 use crate::session::Event;
 use crate::telemetry::{Outcome, Processor, Reason as Cover};
+use crate::track::is_text;
 
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
 /// core, three times that on a busy machine, and the dump button must be felt within 50 ms.
@@ -51,6 +52,8 @@ pub(crate) enum Input {
     Frame(Decoded),
     /// What detection says of a frame.
     Answer(u64, Answer),
+    /// What the text lane says of a frame that it was asked for at this time.
+    Text(u64, Instant, text::Answer),
     /// Nothing but a reason to look at the controls.
     Wake,
 }
@@ -76,6 +79,7 @@ pub(super) struct Stage {
     /// Released frames were left out since the last that was delivered.
     gap: bool,
     answers: SyncSender<Input>,
+    text: text::Desk,
     news: HashMap<Arc<str>, Instant>,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
@@ -95,6 +99,8 @@ impl Stage {
         let super::Watch { max_gap, track } = spec.watch;
         let guard = Guard::new(config(max_gap, track), policy.clone());
         let settler = Settler::new(links.delay.needed(spec.source));
+        let stream = spec.stream.as_u128() as u64;
+        let text = text::Desk::new(stream, links.detect.reader(), &policy);
         Self {
             spec,
             links,
@@ -107,6 +113,7 @@ impl Stage {
             deliver,
             gap: false,
             answers,
+            text,
             news: HashMap::new(),
             unverified: None,
             counted: HashMap::new(),
@@ -153,6 +160,7 @@ impl Stage {
                     self.held.push_back(decoded);
                 }
                 Input::Answer(index, answer) => self.answered(index, answer),
+                Input::Text(index, asked, answer) => self.read(index, asked, answer),
                 Input::Wake => {}
             }
         }
@@ -172,29 +180,46 @@ impl Stage {
             self.version = version;
             self.policy = self.controls.policy();
             self.guard.set_policy(self.policy.clone());
+            self.text.set_policy(&self.policy);
         }
         self.guard.set_covering(self.controls.covering.load(Relaxed));
     }
 
-    fn analyse(&self, index: u64, deadline: Instant, need: Need) {
-        let Some(picture) = self.picture(index) else { return };
-        let answers = self.answers.clone();
-        self.links.detect.submit(Request {
-            stream: self.spec.stream.as_u128() as u64,
+    fn analyse(&mut self, index: u64, deadline: Instant, need: Need) {
+        let Some((picture, time)) = self.held(index).map(|d| (d.picture.clone(), d.frame.time))
+        else {
+            return;
+        };
+        let detectors = !self.policy.classes.is_empty();
+        self.text.expect(index, detectors);
+        if detectors {
+            let answers = self.answers.clone();
+            self.links.detect.submit(Request {
+                stream: self.spec.stream.as_u128() as u64,
+                picture: picture.clone(),
+                deadline,
+                need,
+                // A full queue loses the answer: its frame is covered.
+                reply: Box::new(move |answer| {
+                    let _ = answers.try_send(Input::Answer(index, answer));
+                }),
+            });
+        }
+        let (answers, now) = (self.answers.clone(), clock::now());
+        self.text.look(|rules| text::Look {
             picture,
+            time,
             deadline,
-            need,
-            // A full queue loses the answer: its frame is covered.
-            reply: Box::new(move |answer| {
-                let _ = answers.try_send(Input::Answer(index, answer));
+            rules,
+            reply: text::Reply::new(move |answer| {
+                let _ = answers.try_send(Input::Text(index, now, answer));
             }),
         });
     }
 
-    fn picture(&self, index: u64) -> Option<Arc<Picture>> {
+    fn held(&self, index: u64) -> Option<&Decoded> {
         let first = self.held.front()?.frame.index;
-        let at = usize::try_from(index.checked_sub(first)?).ok()?;
-        self.held.get(at).map(|d| d.picture.clone())
+        self.held.get(usize::try_from(index.checked_sub(first)?).ok()?)
     }
 
     fn answered(&mut self, index: u64, answer: Answer) {
@@ -205,7 +230,7 @@ impl Stage {
             Ok(findings) => {
                 self.links.figures.analysed.fetch_add(1, Relaxed);
                 for finding in findings {
-                    self.report(finding);
+                    self.report(finding, None);
                 }
                 if findings.iter().any(|finding| self.counts(finding)) {
                     self.prepare(index);
@@ -214,28 +239,56 @@ impl Stage {
             Err(Failure::Shed | Failure::Late) => {}
             Err(failure) => tracing::debug!(index, %failure, "frame not analysed"),
         }
-        self.guard.answer(index, answer.result, clock::now());
+        self.guard.detected(index, &answer.result, clock::now());
+        if let Some(whole) = self.text.detected(index, answer.result) {
+            self.guard.answer(index, whole, clock::now());
+        }
+    }
+
+    /// Takes what the text lane says of a frame.
+    fn read(&mut self, index: u64, asked: Instant, answer: text::Answer) {
+        let took = clock::now().saturating_duration_since(asked);
+        self.links.room.processing(Processor::Text).observe_time(took);
+        match &answer {
+            Ok(found) => {
+                if self.policy.classes.is_empty() {
+                    self.links.figures.analysed.fetch_add(1, Relaxed);
+                }
+                for found in found {
+                    self.report(&found.into(), found.rule.as_deref());
+                }
+                if !found.is_empty() {
+                    self.prepare(index);
+                }
+            }
+            Err(failure) => tracing::debug!(index, %failure, "text not looked for"),
+        }
+        if let Some(whole) = self.text.read(index, answer) {
+            self.guard.answer(index, whole, clock::now());
+        }
     }
 
     /// Whether the rules cover a finding.
     fn counts(&self, finding: &Finding) -> bool {
+        if is_text(&finding.class) {
+            return self.policy.text.is_some();
+        }
         let rule = self.policy.classes.get(&*finding.class);
         rule.is_some_and(|(threshold, _)| finding.score >= *threshold)
     }
 
     /// Something will be covered: the encoder opens before its frame is due.
     fn prepare(&self, index: u64) {
-        let Some(first) = self.held.front().map(|decoded| decoded.frame.index) else { return };
-        let at = index.checked_sub(first).and_then(|at| usize::try_from(at).ok());
-        if let Some(decoded) = at.and_then(|at| self.held.get(at)) {
+        if let Some(decoded) = self.held(index) {
             let (picture, codec) = (decoded.picture.clone(), decoded.codec);
             let due = decoded.frame.due;
             let _ = self.deliver.try_send(Task::Prepare { picture, codec, due });
         }
     }
 
-    /// Counts a finding that the rules cover; tells of it when its class is news.
-    fn report(&mut self, finding: &Finding) {
+    /// Counts a finding that the rules cover; tells of it, and of the `rule` that forbids a word,
+    /// when its class is news.
+    fn report(&mut self, finding: &Finding, rule: Option<&str>) {
         if !self.counts(finding) {
             return;
         }
@@ -254,6 +307,7 @@ impl Stage {
                 room_name: self.spec.room.clone(),
                 class: finding.class.to_string(),
                 score: finding.score,
+                rule: rule.map(ToOwned::to_owned),
                 bbox: [rect.x, rect.y, rect.w, rect.h],
             });
         }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use super::delay::{Delay, Settler};
 use super::gate::{self, Activity, Change, Grid};
 use super::guard::{Frame, Guard, Step, Verdict};
-use super::{decode, release};
+use super::{decode, release, text};
 use crate::censor::Document;
+use crate::detect::text::Reader;
 use crate::detect::{AnswerTime, Failure, Finding};
 use crate::media::clock::{self, ReleaseClock};
 use crate::media::thumb::Thumb;
@@ -68,8 +69,43 @@ pub struct Shown {
     pub analysed: bool,
 }
 
-/// Plays a recording: `looks` and `findings` hold one entry for each frame.
-pub fn replay(looks: &[Look], findings: &[Vec<Finding>], settings: &Settings) -> Vec<Shown> {
+/// The text lane of a recording: looks at the frames that are analysed, in order.
+pub struct Text {
+    stage: text::Stage,
+    rules: Arc<text::Rules>,
+}
+
+impl Text {
+    /// A lane under the rules of a room, if they want text read.
+    pub fn new(reader: Arc<dyn Reader>, rules: &Document) -> Option<Self> {
+        let rules = Arc::new(text::Rules::of(&rules.resolve().text?));
+        Some(Self { stage: text::Stage::new(0, reader), rules })
+    }
+
+    /// What is covered for its text in a picture, at `time` in seconds of the recording. Waits for
+    /// the models as long as they take.
+    pub fn look(&mut self, picture: Arc<Picture>, time: f64) -> Vec<Finding> {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.stage.take(text::Look {
+            picture,
+            time,
+            deadline: clock::now() + Duration::from_secs(10),
+            rules: self.rules.clone(),
+            reply: text::Reply::new(move |answer| drop(reply.try_send(answer))),
+        });
+        let found = answer.try_recv().ok().and_then(Result::ok).unwrap_or_default();
+        found.iter().map(Finding::from).collect()
+    }
+}
+
+/// Plays a recording: `looks` and `findings` hold one entry for each frame; `text` is asked for
+/// what is to be added, each time a frame is analysed.
+pub fn replay(
+    looks: &[Look],
+    findings: &[Vec<Finding>],
+    settings: &Settings,
+    text: &mut dyn FnMut(u64) -> Vec<Finding>,
+) -> Vec<Shown> {
     let policy = Arc::new(settings.rules.resolve());
     let delay = Delay::new(&policy);
     delay.start(Source::Camera, release::guess(settings.max_gap, AnswerTime::default()));
@@ -79,6 +115,7 @@ pub fn replay(looks: &[Look], findings: &[Vec<Finding>], settings: &Settings) ->
         settler: Settler::new(delay.needed(Source::Camera)),
         delay,
         findings,
+        text,
         answer: settings.answer,
         running: None,
         waiting: BTreeSet::new(),
@@ -116,6 +153,7 @@ struct Play<'a> {
     settler: Settler,
     delay: Delay,
     findings: &'a [Vec<Finding>],
+    text: &'a mut dyn FnMut(u64) -> Vec<Finding>,
     answer: Duration,
     /// The analysis that runs, and when it will be done.
     running: Option<(Instant, u64)>,
@@ -143,7 +181,9 @@ impl Play<'_> {
             now = now.max(next);
             if let Some((at, index)) = self.running.take_if(|(at, _)| *at <= now) {
                 self.analysed[index as usize] = true;
-                self.guard.answer(index, Ok(self.findings[index as usize].clone()), at);
+                let mut findings = self.findings[index as usize].clone();
+                findings.extend((self.text)(index));
+                self.guard.answer(index, Ok(findings), at);
             }
             self.run_next(now);
         }

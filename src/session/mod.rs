@@ -325,6 +325,9 @@ pub enum Event {
         class: String,
         /// The score of the first finding.
         score: f32,
+        /// The rule that forbids a word, for text; never the text itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
         /// x, y, width, height in pixels.
         bbox: [f32; 4],
     },

@@ -74,6 +74,8 @@ labels! {
         Gate = "gate",
         /// The model, waiting included.
         Detect = "detect",
+        /// Text found and read, waiting included.
+        Text = "text",
         /// Regions covered.
         Censor = "censor",
         /// Planes to encoded.

@@ -289,7 +289,7 @@ pub(super) struct RoomInner {
     pub(super) label: String,
     pub(super) families: PerRoom,
     pub(super) frames: [Counter; 4],
-    pub(super) processing: [Histogram; 5],
+    pub(super) processing: [Histogram; Processor::ALL.len()],
     /// Classes that have a series, to be forgotten with the room.
     pub(super) classes: Mutex<BTreeSet<String>>,
 }

@@ -37,7 +37,7 @@ pub(super) fn distance(a: &Rect, b: &Rect) -> f32 {
 /// cost. `cost(row, column)` is 0 to 1, or `None` where a pair is impossible.
 ///
 /// Hungarian method with potentials, O(rows² × columns).
-pub(super) fn assign(
+pub(crate) fn assign(
     rows: usize,
     columns: usize,
     cost: impl Fn(usize, usize) -> Option<f32>,

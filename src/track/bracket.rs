@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::classes::{TEXT, TEXT_UNREAD, is_text};
 use super::{Fix, Moment, Sighting, Snapshot};
 use crate::censor::{Action, Region};
 use crate::media::Rect;
@@ -26,6 +27,10 @@ const MAX_CARRY: f32 = 2.0;
 /// Analysed frames for which a detector may miss an object that is there, so that its absence
 /// says nothing yet.
 const BLINK: u32 = 1;
+
+/// [`Margins::look_back`] of a forbidden word, without doubt: one that comes in at the picture's
+/// edge, or is being written, is known only when it is whole.
+const TEXT_LOOK_BACK: u64 = 6;
 
 /// By how much regions are larger than what was found.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +105,13 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
         Some(i) if fixes[i].at.index == n.index => (fixes[i].rect, fixes[i].rect),
         Some(0) => {
             // First seen after n: back to the analysed frame that did not show it, and beyond.
-            let start = known[0].previous.unwrap_or(0).saturating_sub(margins.look_back);
+            let look_back = match &*first.class {
+                // What nobody has read is no object that may have been there before.
+                TEXT_UNREAD => 0,
+                TEXT => TEXT_LOOK_BACK,
+                _ => margins.look_back,
+            };
+            let start = known[0].previous.unwrap_or(0).saturating_sub(look_back);
             if n.index < start.min(first.born) {
                 return;
             }
@@ -114,10 +125,12 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
     };
     let latest = sightings.iter().rfind(|s| s.fix.at.index <= n.index).unwrap_or(&first);
     let size = known[0].size;
-    let doubt = doubt(n, first.id, known, &fixes);
+    let doubt = if is_text(&first.class) { None } else { doubt(n, first.id, known, &fixes) };
     let mut push = |rect: Rect, own: &Rect| {
-        let padded = rect.grow(own.w * margins.padding, own.h * margins.padding);
-        let rect = padded.clip(size.0, size.1);
+        // A word is as uncertain at its ends as it is high, however long it is.
+        let side = own.w.min(own.h);
+        let (w, h) = if is_text(&first.class) { (side, side) } else { (own.w, own.h) };
+        let rect = rect.grow(w * margins.padding, h * margins.padding).clip(size.0, size.1);
         if rect.w > 0.0 && rect.h > 0.0 {
             let (class, action) = (Arc::clone(&latest.class), strictest(&sightings));
             to.push(Area { id: first.id, class, action, rect, doubt });

@@ -15,6 +15,21 @@ const CONTINUE: f32 = 0.4;
 /// Lower, and what is no such thing at all would be covered at every cut.
 const NEARLY: f32 = 0.7;
 
+/// The class of a word that a rule forbids.
+pub const TEXT: &str = "TEXT";
+
+/// The class of text that nobody has read yet.
+pub const TEXT_UNREAD: &str = "TEXT_UNREAD";
+
+/// The score from which a finding of text counts; all have 1.
+const TEXT_SCORE: f32 = 0.5;
+
+/// Whether a class is of text. What is said of text is no guess, as a model's finding is: what is
+/// not there is gone.
+pub(crate) fn is_text(class: &str) -> bool {
+    matches!(class, TEXT | TEXT_UNREAD)
+}
+
 /// The classes that are covered, with the score from which a finding counts and what is done.
 #[derive(Clone, Debug, Default)]
 pub struct Classes {
@@ -36,7 +51,12 @@ pub(crate) enum Grade {
 impl Classes {
     /// The classes that `policy` covers.
     pub fn new(policy: &Policy) -> Self {
-        Self { covered: policy.classes.clone() }
+        let mut covered = policy.classes.clone();
+        if let Some(text) = &policy.text {
+            let rule = |class: &str| (class.to_owned(), (TEXT_SCORE, text.action));
+            covered.extend([TEXT, TEXT_UNREAD].map(rule));
+        }
+        Self { covered }
     }
 
     /// The finding as a strong one, if it is nearly one.

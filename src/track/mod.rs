@@ -11,8 +11,10 @@ mod classes;
 mod kalman;
 mod tracker;
 
+pub(crate) use associate::assign;
 pub use bracket::{Area, Margins};
-pub use classes::Classes;
+pub(crate) use classes::is_text;
+pub use classes::{Classes, TEXT, TEXT_UNREAD};
 pub use tracker::{Config, Fix, Sighting, Snapshot, Tracker};
 
 /// When a frame is: its number and its time.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Moment;
 use super::associate::{self, REACH, REACH_NEW};
-use super::classes::{Classes, Grade, part};
+use super::classes::{Classes, Grade, TEXT, TEXT_UNREAD, part};
 use super::kalman::Kalman;
 use crate::censor::Action;
 use crate::detect::Finding;
@@ -17,6 +17,9 @@ use crate::media::Rect;
 /// Most tracks that coast at once; beyond it those longest lost are dropped. What is found in a
 /// frame is never limited.
 const MAX_COASTING: usize = 64;
+
+/// The same for a forbidden word: a single look at which it was misread.
+const TEXT_COAST: u64 = 8;
 
 /// Coordinates beyond this are not believed, in pixels.
 const FARTHEST: f32 = 1e5;
@@ -240,7 +243,8 @@ impl Tracker {
 
     fn drop_lost(&mut self, at: Moment) {
         let lost_for = |track: &Track| at.index.saturating_sub(track.renewed);
-        self.tracks.retain(|track| lost_for(track) <= self.config.coast);
+        let coast = self.config.coast;
+        self.tracks.retain(|track| lost_for(track) <= track.coast(coast));
         let coasting = self.tracks.iter().filter(|t| lost_for(t) > 0).count();
         if coasting > MAX_COASTING {
             self.tracks.sort_by_key(|track| (lost_for(track), track.sighting.id));
@@ -250,6 +254,16 @@ impl Tracker {
 }
 
 impl Track {
+    /// For how many frames it stays covered when it is not found: `coast` for what a model may be
+    /// blind to.
+    fn coast(&self, coast: u64) -> u64 {
+        match &*self.sighting.class {
+            TEXT => coast.min(TEXT_COAST),
+            TEXT_UNREAD => 0,
+            _ => coast,
+        }
+    }
+
     /// A weak finding shows where an object is, and often but a part of it: what looks out from
     /// behind a board.
     fn at_least_as_large(&self, found: &Rect) -> Rect {

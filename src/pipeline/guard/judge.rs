@@ -153,7 +153,8 @@ impl Guard {
         let mut regions: Vec<Region> = areas.iter().filter(stays).map(Region::from).collect();
         regions.extend(self.swapped(first, &known));
         let (w, h) = (first.size.0 as f32, first.size.1 as f32);
-        let action = self.policy.classes.values().map(|(_, action)| *action).max();
+        let text = self.policy.text.as_ref().map(|text| text.action);
+        let action = self.policy.classes.values().map(|(_, action)| *action).chain(text).max();
         regions.extend(strange.iter().map(|area| {
             let seen = Rect::new(area.x * w, area.y * h, area.w * w, area.h * h);
             let rect = seen.grow(seen.w * UNSEEN, seen.h * UNSEEN).clip(w as u32, h as u32);

@@ -42,7 +42,8 @@ impl Guard {
         if next > gap.as_secs_f64() * SLACK {
             return Some(Need::Required);
         }
-        let outstanding = self.held.iter().filter(|h| matches!(h.sight, Sight::Asked(_))).count();
+        let awaited = |h: &&Held| matches!(h.sight, Sight::Asked(_)) && !h.learned;
+        let outstanding = self.held.iter().filter(awaited).count();
         let due = !still
             && frame.moving
             && frame.index - last.index >= self.pace.stride()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::censor::Document;
+use crate::censor::{Action, Document};
 use crate::media::clock;
 
 const CONFIG: Config = Config {
@@ -564,4 +564,92 @@ fn frames_that_nobody_looked_at_are_not_shown_once_the_rules_need_a_look() {
     guard.set_policy(faces());
     let Step::Release { verdict, .. } = guard.poll(now + DELAY * 2) else { panic!("no release") };
     assert_eq!(verdict, Verdict::Covered(Reason::Late));
+}
+
+fn words(classes: &str) -> Arc<Policy> {
+    policy(&format!(
+        r#"{{"classes": {{{classes}}}, "delayMs": 200, "text": {{"enabled": true, "action": "solid"}}}}"#
+    ))
+}
+
+fn word(class: &str) -> Finding {
+    Finding { class: class.into(), score: 1.0, rect: Rect::new(200.0, 200.0, 400.0, 40.0) }
+}
+
+#[test]
+fn rules_that_want_text_alone_have_frames_looked_at() {
+    let mut guard = Guard::new(CONFIG, words(""));
+    let (verdicts, asked) = steady(&mut guard, 90, true, |_| Some(Ok(Vec::new())));
+    assert!(verdicts.iter().all(|v| *v == Verdict::Clean), "{verdicts:?}");
+    assert!((18..=30).contains(&asked.len()), "{asked:?}");
+
+    let mut guard = Guard::new(CONFIG, words(""));
+    let (verdicts, _) = steady(&mut guard, 30, true, |_| None);
+    assert!(verdicts.iter().all(|v| *v == Verdict::Covered(Reason::Late)), "{verdicts:?}");
+}
+
+#[test]
+fn a_word_is_covered_with_a_margin_of_its_height_and_worth_no_more_looks() {
+    let mut guard = Guard::new(CONFIG, words(""));
+    let (verdicts, asked) = steady(&mut guard, 90, true, |_| Some(Ok(vec![word("TEXT")])));
+    assert!((18..=30).contains(&asked.len()), "{asked:?}");
+    for verdict in verdicts {
+        let Verdict::Regions(regions) = verdict else { panic!("{verdict:?}") };
+        let found = word("TEXT").rect;
+        assert!(regions.iter().any(|r| contains(&r.rect, &found) && r.action == Action::Solid));
+        assert!(regions.iter().all(|r| contains(&found.grow(10.0, 10.0), &r.rect)), "{regions:?}");
+    }
+}
+
+#[test]
+fn what_has_been_read_is_shown_at_once_and_a_word_misread_once_is_not() {
+    for (class, covered) in [("TEXT_UNREAD", false), ("TEXT", true)] {
+        let mut guard = Guard::new(CONFIG, words(""));
+        let (mut seen, mut blink) = (0, None);
+        let (verdicts, _) = steady(&mut guard, 90, true, |index| {
+            seen += 1;
+            if seen == 8 {
+                blink = Some(index);
+            }
+            Some(Ok(if seen == 8 { Vec::new() } else { vec![word(class)] }))
+        });
+        let at = usize::try_from(blink.expect("eight looks")).expect("an index");
+        assert_eq!(verdicts[at] != Verdict::Clean, covered, "{class}");
+    }
+}
+
+#[test]
+fn text_that_takes_its_time_does_not_slow_the_detectors_looks() {
+    for learned in [true, false] {
+        let mut guard = Guard::new(CONFIG, words(r#""FACE": {"threshold": 0.3}"#));
+        let start = clock::now();
+        let mut asked = Vec::new();
+        for index in 0..5 {
+            let now = start + Duration::from_millis(33 * index);
+            guard.push(nth(index, start, grid(100, true)));
+            while let Step::Analyse { index, .. } = guard.poll(now) {
+                asked.push(index);
+                if learned {
+                    guard.detected(index, &Ok(Vec::new()), now + Duration::from_millis(15));
+                }
+            }
+        }
+        // A new stream is looked at closely, if nothing is outstanding.
+        assert_eq!(asked, if learned { vec![0, 1, 2] } else { vec![0] }, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_new_rule_for_text_takes_back_what_was_seen_without_it() {
+    let mut guard = Guard::new(CONFIG, faces());
+    let now = clock::now();
+    guard.push(nth(0, now, grid(100, true)));
+    assert!(matches!(guard.poll(now), Step::Analyse { index: 0, .. }));
+    guard.answer(0, Ok(Vec::new()), now);
+    guard.set_policy(words(""));
+    let step = guard.poll(now + DELAY);
+    assert!(
+        matches!(step, Step::Release { verdict: Verdict::Covered(Reason::Late), .. }),
+        "{step:?}"
+    );
 }

@@ -1,0 +1,237 @@
+//! What the release stage has of the text lane: asks it beside the detectors, and makes one answer
+//! of both.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::stage::{Answer, Lane, Look, Rules};
+use super::verdict::Found;
+use crate::censor::{Policy, TextPolicy};
+use crate::detect::text::Reader;
+use crate::detect::{Failure, Finding};
+use crate::track::{TEXT, TEXT_UNREAD};
+
+/// Frames of which something is still awaited. When full, the oldest is forgotten: whoever was to
+/// answer for it never will.
+const AWAITED: usize = 512;
+
+/// The text lane of a track, while its rules want text, and what it was asked.
+pub(crate) struct Desk {
+    stream: u64,
+    reader: Option<Arc<dyn Reader>>,
+    wanted: Option<(Arc<TextPolicy>, Arc<Rules>)>,
+    lane: Option<Lane>,
+    join: Join,
+}
+
+impl Desk {
+    /// `reader`: what finds and reads text; `None` where no text model is loaded.
+    pub(crate) fn new(stream: u64, reader: Option<Arc<dyn Reader>>, policy: &Policy) -> Self {
+        let mut desk = Self { stream, reader, wanted: None, lane: None, join: Join::default() };
+        desk.set_policy(policy);
+        desk
+    }
+
+    /// New rules: starts the lane when they want text, ends it when they do not.
+    pub(crate) fn set_policy(&mut self, policy: &Policy) {
+        let same = match (&policy.text, &self.wanted) {
+            (Some(new), Some((old, _))) => new == old,
+            (new, old) => new.is_none() && old.is_none(),
+        };
+        if same {
+            return;
+        }
+        self.wanted = policy.text.as_ref().map(|text| (text.clone(), Arc::new(Rules::of(text))));
+        if self.wanted.is_none() {
+            self.lane = None;
+        }
+    }
+
+    /// Frame `index` is about to be asked for: by the detectors, by the lane, or both.
+    pub(crate) fn expect(&mut self, index: u64, detectors: bool) {
+        let text = self.wanted.as_ref().map(|(_, rules)| rules.cover_unread);
+        self.join.expect(
+            index,
+            Parts {
+                findings: Part::asked(detectors),
+                text: Part::asked(text.is_some()),
+                cover: text.unwrap_or_default(),
+            },
+        );
+    }
+
+    /// Hands a frame to the lane, whose thread starts with the first one. Without it the answer is
+    /// a failure.
+    pub(crate) fn look(&mut self, look: impl FnOnce(Arc<Rules>) -> Look) {
+        let Some((_, rules)) = &self.wanted else { return };
+        let look = look(rules.clone());
+        if self.lane.as_ref().is_none_or(|lane| !lane.is_alive()) {
+            self.lane = self.reader.clone().and_then(|reader| {
+                Lane::start(self.stream, reader)
+                    .inspect_err(|error| tracing::error!(%error, "no thread to look for text"))
+                    .ok()
+            });
+        }
+        match &self.lane {
+            Some(lane) => lane.look(look),
+            None => look.reply.call(Err(Failure::Failed("no text model is loaded".into()))),
+        }
+    }
+
+    /// The detectors' answer for a frame. Returns the whole one if nothing is missing.
+    pub(crate) fn detected(
+        &mut self,
+        index: u64,
+        result: Result<Vec<Finding>, Failure>,
+    ) -> Option<Result<Vec<Finding>, Failure>> {
+        self.join.take(index, |parts| parts.findings = Part::Here(result))
+    }
+
+    /// The lane's answer for a frame. Returns the whole one if nothing is missing.
+    pub(crate) fn read(
+        &mut self,
+        index: u64,
+        answer: Answer,
+    ) -> Option<Result<Vec<Finding>, Failure>> {
+        self.join.take(index, |parts| parts.text = Part::Here(answer))
+    }
+}
+
+/// One of the answers for a frame.
+#[derive(Debug)]
+enum Part<T> {
+    Unasked,
+    Awaited,
+    Here(Result<T, Failure>),
+}
+
+impl<T> Part<T> {
+    fn asked(asked: bool) -> Self {
+        if asked { Self::Awaited } else { Self::Unasked }
+    }
+}
+
+/// The answers for a frame.
+#[derive(Debug)]
+struct Parts {
+    findings: Part<Vec<Finding>>,
+    text: Part<Vec<Found>>,
+    /// Text that nobody has read is covered.
+    cover: bool,
+}
+
+/// Makes one answer of two. Pure.
+#[derive(Debug, Default)]
+struct Join {
+    frames: BTreeMap<u64, Parts>,
+}
+
+impl Join {
+    fn expect(&mut self, index: u64, parts: Parts) {
+        self.frames.insert(index, parts);
+        if self.frames.len() > AWAITED {
+            self.frames.pop_first();
+        }
+    }
+
+    fn take(
+        &mut self,
+        index: u64,
+        set: impl FnOnce(&mut Parts),
+    ) -> Option<Result<Vec<Finding>, Failure>> {
+        let parts = self.frames.get_mut(&index)?;
+        set(parts);
+        if matches!(parts.findings, Part::Awaited) || matches!(parts.text, Part::Awaited) {
+            return None;
+        }
+        self.frames.remove(&index).map(Parts::whole)
+    }
+}
+
+impl Parts {
+    /// What is known of the frame. A lane that failed leaves it unknown where unread text is
+    /// covered, and the detectors' answer as it is where it is shown.
+    fn whole(self) -> Result<Vec<Finding>, Failure> {
+        let mut findings = match self.findings {
+            Part::Here(result) => result?,
+            Part::Unasked | Part::Awaited => Vec::new(),
+        };
+        match self.text {
+            Part::Here(Ok(found)) => findings.extend(found.iter().map(Finding::from)),
+            Part::Here(Err(failure)) if self.cover => return Err(failure),
+            Part::Here(Err(_)) | Part::Unasked | Part::Awaited => {}
+        }
+        Ok(findings)
+    }
+}
+
+impl From<&Found> for Finding {
+    fn from(found: &Found) -> Self {
+        let class = if found.rule.is_some() { TEXT } else { TEXT_UNREAD };
+        Self { class: class.into(), score: 1.0, rect: found.rect }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Rect;
+
+    fn asked(cover: bool) -> Join {
+        let mut join = Join::default();
+        join.expect(7, Parts { findings: Part::Awaited, text: Part::Awaited, cover });
+        join
+    }
+
+    fn face() -> Finding {
+        Finding { class: "FACE".into(), score: 0.8, rect: Rect::default() }
+    }
+
+    fn word() -> Found {
+        Found { rect: Rect::new(1.0, 2.0, 3.0, 4.0), rule: Some("damn".into()) }
+    }
+
+    #[test]
+    fn the_answer_is_whole_when_both_are_in_whichever_is_first() {
+        let whole = |first: bool| {
+            let mut join = asked(true);
+            let text = |parts: &mut Parts| parts.text = Part::Here(Ok(vec![word()]));
+            let faces = |parts: &mut Parts| parts.findings = Part::Here(Ok(vec![face()]));
+            if first {
+                assert_eq!(join.take(7, text), None);
+                join.take(7, faces)
+            } else {
+                assert_eq!(join.take(7, faces), None);
+                join.take(7, text)
+            }
+        };
+        for first in [true, false] {
+            let classes: Vec<_> =
+                whole(first).unwrap().unwrap().into_iter().map(|f| f.class).collect();
+            assert_eq!(classes, ["FACE".into(), Arc::<str>::from(TEXT)]);
+        }
+        assert_eq!(asked(true).take(8, |_| {}), None, "never asked for");
+    }
+
+    #[test]
+    fn a_lane_that_fails_leaves_a_frame_unknown_only_where_unread_text_is_covered() {
+        for (cover, expected) in [(true, Err(Failure::Shed)), (false, Ok(vec![face()]))] {
+            let mut join = asked(cover);
+            join.take(7, |parts| parts.findings = Part::Here(Ok(vec![face()])));
+            let whole = join.take(7, |parts| parts.text = Part::Here(Err(Failure::Shed)));
+            assert_eq!(whole, Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_never_answered_is_forgotten() {
+        let mut join = Join::default();
+        for index in 0..2 * AWAITED as u64 {
+            join.expect(index, Parts { findings: Part::Awaited, text: Part::Unasked, cover: true });
+        }
+        assert_eq!(join.frames.len(), AWAITED);
+        let found = |parts: &mut Parts| parts.findings = Part::Here(Ok(Vec::new()));
+        assert_eq!(join.take(0, found), None);
+        assert_eq!(join.take(2 * AWAITED as u64 - 1, found), Some(Ok(Vec::new())));
+    }
+}

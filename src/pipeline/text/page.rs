@@ -1,0 +1,169 @@
+//! All that is known of the text in a stream's picture, from look to look. Pure: searches and
+//! readings are asked for and handed in by the stage.
+
+use super::areas::{self, Area};
+use super::cells::Cells;
+use super::geometry::{bounds, height};
+use super::lines::Lines;
+use super::motion::Field;
+use super::sheet::Sheet;
+use super::verdict::{self, Found, Hit};
+use crate::detect::text::{self, Quad, Reading};
+use crate::media::{Plane, Rect};
+
+/// The longest side of a picture as the model sees it, whole.
+const MODEL_SIDE: f32 = 640.0;
+/// How long a part of the picture goes without a search, in seconds, though nothing in it is new.
+const RESCAN: f64 = 2.0;
+/// What is searched again at once, in cells: a twelfth of the picture.
+const TILE: (usize, usize) = (20, 15);
+/// A line nearer than this to an area's edge may be cut by it, in pixels.
+const CUT: f32 = 4.0;
+/// Cells that could be text without which a changed line is gone.
+const LETTERS: usize = 2;
+
+/// What is known at the last look.
+#[derive(Clone, Debug)]
+struct Seen {
+    sheet: Sheet,
+    cells: Cells,
+    field: Field,
+    time: f64,
+    /// From the look before, in seconds.
+    took: f32,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Page {
+    seen: Option<Seen>,
+    lines: Lines,
+}
+
+impl Page {
+    /// Takes the picture of the next look, at `time` in seconds.
+    pub(super) fn see(&mut self, luma: Plane<'_>, time: f64) {
+        let sheet = Sheet::of(luma);
+        if !sheet.is_legible() {
+            *self = Self::default();
+            return;
+        }
+        let before = self.seen.take().filter(|seen| seen.sheet.size() == sheet.size());
+        let Some(before) = before else {
+            self.lines = Lines::default();
+            let (cells, field) = (Cells::unknown(&sheet, time), Field::unknown(&sheet));
+            self.seen = Some(Seen { sheet, cells, field, time, took: 0.0 });
+            return;
+        };
+        let took = (time - before.time).clamp(1e-3, 60.0) as f32;
+        let last = (before.took > 0.0).then(|| (&before.field, (took / before.took).min(8.0)));
+        let field = Field::between(&sheet, &before.sheet, last);
+        let mut cells = before.cells;
+        cells.follow(&sheet, &field, time);
+        self.lines.follow((&sheet, &before.sheet), &field, luma, took);
+        self.explain(&sheet, &mut cells, time);
+        self.seen = Some(Seen { sheet, cells, field, time, took });
+    }
+
+    /// Known lines explain the cells they lie in; those of changed ones must be searched.
+    fn explain(&mut self, sheet: &Sheet, cells: &mut Cells, time: f64) {
+        for line in self.lines.iter().filter(|line| line.known) {
+            let margin = height(&line.quad) / 4.0;
+            cells.close(sheet, &bounds(&line.quad).grow(0.0, margin), time);
+        }
+        let changed: Vec<_> =
+            self.lines.iter().filter(|line| !line.known).map(|l| (l.id, bounds(&l.quad))).collect();
+        for (id, rect) in changed {
+            if cells.open(sheet, &rect) < LETTERS {
+                self.lines.forget(id);
+            }
+        }
+    }
+
+    /// Model pixels a pixel of the picture becomes.
+    pub(super) fn scale(&self) -> f32 {
+        let Some(seen) = &self.seen else { return 1.0 };
+        let Rect { w, h, .. } = areas::whole(&seen.sheet);
+        (MODEL_SIDE / w.max(h)).min(1.0)
+    }
+
+    /// Where text may be that nobody has searched for.
+    pub(super) fn searches(&self) -> Vec<Area> {
+        let Some(seen) = &self.seen else { return Vec::new() };
+        let lines: Vec<Rect> = self.lines.iter().map(|line| bounds(&line.quad)).collect();
+        areas::areas(&seen.cells, &seen.sheet, &lines, self.scale())
+    }
+
+    /// The part of the picture that was searched longest ago, when that is too long.
+    pub(super) fn rescan(&self) -> Option<Area> {
+        let seen = self.seen.as_ref()?;
+        let ((column, row), age) = seen.cells.oldest_tile(TILE, seen.time);
+        if age < RESCAN {
+            return None;
+        }
+        let cell = seen.sheet.cell(column, row);
+        let tile = Rect { w: cell.w * TILE.0 as f32, h: cell.h * TILE.1 as f32, ..cell };
+        let picture = areas::whole(&seen.sheet);
+        let open = tile.intersect(&picture);
+        let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
+        Some(Area { rect: areas::fitted(&rect, &picture, self.scale()), open })
+    }
+
+    /// Takes what was found in an area. Lines cut by its edge wait for a search that has them
+    /// whole, unless it was the `last`.
+    pub(super) fn found(&mut self, area: &Area, found: Vec<text::Line>, last: bool) {
+        let Some(seen) = &mut self.seen else { return };
+        let picture = areas::whole(&seen.sheet);
+        let known: Vec<Rect> =
+            self.lines.iter().filter(|l| l.known).map(|l| bounds(&l.quad)).collect();
+        let cut = |line: &text::Line| {
+            let rect = bounds(&line.quad);
+            is_cut(&rect, &area.rect, &picture)
+                && !known.iter().any(|known| known.intersect(&rect).area() > 0.5 * rect.area())
+        };
+        let (cut, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(|line| !last && cut(line));
+        seen.cells.close(&seen.sheet, &area.rect, seen.time);
+        for line in &cut {
+            let (rect, height) = (bounds(&line.quad), height(&line.quad));
+            seen.cells.open(&seen.sheet, &rect.grow(3.0 * height, height / 2.0));
+        }
+        self.lines.found(&area.rect, whole);
+    }
+
+    /// The lines that have to be read.
+    pub(super) fn unread(&self) -> Vec<(u64, Quad)> {
+        self.lines.iter().filter(|line| !line.known).map(|line| (line.id, line.quad)).collect()
+    }
+
+    /// Takes what a line says, read from the picture of the last look.
+    pub(super) fn read(&mut self, id: u64, reading: Reading, luma: Plane<'_>) {
+        self.lines.read(id, reading, luma);
+    }
+
+    /// What is covered on the picture of the last look: what `judge` forbids (with `whole`, the
+    /// whole line of it), and, with `unread`, all that nobody has searched or read.
+    pub(super) fn answer(
+        &self,
+        judge: &dyn Fn(&[&str]) -> Vec<Hit>,
+        whole: bool,
+        unread: bool,
+    ) -> Vec<Found> {
+        let mut found = verdict::forbidden(&self.lines, judge, whole);
+        if let Some(seen) = self.seen.as_ref().filter(|_| unread) {
+            let open = areas::patches(&seen.cells, &seen.sheet);
+            let lines = self.lines.iter().filter(|line| !line.known).map(|l| bounds(&l.quad));
+            let rects = open.into_iter().chain(lines).chain(self.lines.crowd());
+            found.extend(rects.map(|rect| Found { rect, rule: None }));
+        }
+        found
+    }
+}
+
+/// Whether `rect` reaches an edge of `area` that is none of the picture's.
+fn is_cut(rect: &Rect, area: &Rect, picture: &Rect) -> bool {
+    let near = |a: f32, b: f32| (a - b).abs() <= CUT;
+    (rect.x <= area.x + CUT && !near(area.x, picture.x))
+        || (rect.y <= area.y + CUT && !near(area.y, picture.y))
+        || (rect.right() >= area.right() - CUT && !near(area.right(), picture.right()))
+        || (rect.bottom() >= area.bottom() - CUT && !near(area.bottom(), picture.bottom()))
+}
