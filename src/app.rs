@@ -15,7 +15,7 @@ use crate::api::{
     LoadHealth, Parts,
 };
 use crate::config::Config;
-use crate::detect::{self, Health, Manifest, Position, Service};
+use crate::detect::{self, Health, Manifest, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::pipeline;
@@ -24,10 +24,10 @@ use crate::session::{Event, Limits, Load, Manager, Registry, Sampler, Settings, 
 use crate::telemetry::{Breaker, Metrics};
 use crate::track;
 
+mod gauges;
+
 /// Events that a slow reader may be behind before it loses the oldest.
 const EVENTS: usize = 1_024;
-/// How often gauges that nobody pushes are read.
-const GAUGES: Duration = Duration::from_secs(1);
 
 /// A server that is ready to run: port bound, models warm, rules checked.
 pub struct App {
@@ -38,6 +38,7 @@ pub struct App {
     registry: Registry,
     sampler: Sampler,
     feed: FeedActor,
+    health: Arc<Probe>,
     router: axum::Router,
     stop: CancellationToken,
 }
@@ -100,23 +101,34 @@ impl App {
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
         let (feed_handle, feed) = Feed::new(manager.events());
         let stop = CancellationToken::new();
-        let health = Probe {
+        let health = Arc::new(Probe {
             credentials,
             detect: detect.clone(),
             manager: manager.clone(),
             load,
             told: Mutex::default(),
-        };
+        });
         let router = api::router(Parts {
             config: config.clone(),
             manager,
             metrics: metrics.clone(),
             registry: Arc::new(names),
-            health: Arc::new(health),
+            health: health.clone(),
             feed: feed_handle,
             stop: stop.clone(),
         });
-        Ok(Self { config, listener, detect, metrics, registry, sampler, feed, router, stop })
+        Ok(Self {
+            config,
+            listener,
+            detect,
+            metrics,
+            registry,
+            sampler,
+            feed,
+            health,
+            router,
+            stop,
+        })
     }
 
     /// Serves until a signal; then ends every stream, lets requests finish, and stops the models,
@@ -126,8 +138,18 @@ impl App {
     ///
     /// When something had to be left behind, or a part that must not end did.
     pub async fn run(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { config, listener, detect, metrics, registry, sampler, feed, router, stop } =
-            self;
+        let Self {
+            config,
+            listener,
+            detect,
+            metrics,
+            registry,
+            sampler,
+            feed,
+            health,
+            router,
+            stop,
+        } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
         // Streams end before the connections do: their viewers and their operators are told.
         let mut streams = Supervisor::new(CancellationToken::new());
@@ -140,8 +162,9 @@ impl App {
         edge.spawn("http", |stop| api::serve(listener, router, http, stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("load", |stop| sampler.run(stop));
-        let watched = detect.clone();
-        edge.spawn("gauges", |stop| gauges(watched, metrics, stop));
+        let (watched, shown) = (detect.clone(), metrics.clone());
+        edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
+        edge.spawn("health gauges", |stop| gauges::dependencies(health, metrics, stop));
 
         let cause = tokio::select! {
             signal = signals.next() => Ok(signal),
@@ -248,29 +271,6 @@ fn changed(event: detect::Event, metrics: &Metrics, events: &broadcast::Sender<E
         }
     };
     let _ = events.send(event);
-}
-
-/// Reads what nobody pushes.
-async fn gauges(detect: Service, metrics: Metrics, stop: CancellationToken) -> Exit {
-    let depth = metrics.queue_depth("detect");
-    let mut tick = tokio::time::interval(GAUGES);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Exit::Cancelled,
-            _ = tick.tick() => {}
-        }
-        let status = detect.status();
-        depth.set(status.iter().map(|s| i64::try_from(s.queued).unwrap_or(i64::MAX)).sum());
-        for detector in status {
-            metrics.set_detector_up(&detector.name, detector.health == Health::Up);
-            let breaker = match detector.breaker {
-                Position::Closed => Breaker::Closed,
-                Position::HalfOpen => Breaker::HalfOpen,
-                Position::Open => Breaker::Open,
-            };
-            metrics.set_breaker(&detector.name, breaker);
-        }
-    }
 }
 
 /// How the dependencies are, for `/health`.

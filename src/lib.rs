@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`cli`], [`config`] | what an operator may say |
 //! | [`app`] | how it is assembled, run and taken down |
+//! | [`ask`] | `scrim health`: a health check without another client |
 //! | [`api`] | control in: routes, webhooks, health, metrics |
 //! | [`session`] | what should be running: one session a stream |
 //! | [`livekit`] | rooms: subscribe to a broadcaster, publish to viewers |
@@ -28,6 +29,7 @@
 
 pub mod api;
 pub mod app;
+pub mod ask;
 pub mod censor;
 pub mod cli;
 pub mod config;

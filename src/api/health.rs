@@ -117,9 +117,9 @@ impl Dependencies {
         if well { Condition::Up } else { Condition::Degraded }
     }
 
-    /// Whether a stream can be started now.
-    fn ready(&self) -> bool {
-        self.warmed_up && self.livekit.state == Condition::Up
+    /// Whether a stream can be started now. That others are reconnecting is no reason against it.
+    pub fn ready(&self) -> bool {
+        self.warmed_up && self.livekit.state != Condition::Down
     }
 }
 

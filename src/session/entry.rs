@@ -17,6 +17,7 @@ use super::{Origin, StartError, Statistics, Summary, Viewers};
 use crate::censor::{Document, Policy};
 use crate::livekit::processed_room;
 use crate::pipeline::Figures;
+use crate::telemetry::Live;
 
 /// Viewers of one stream that are told apart; those beyond count as new each time.
 const KNOWN_VIEWERS: usize = 100_000;
@@ -40,6 +41,8 @@ pub(super) struct Entry {
     pub waiting_for_end: Vec<oneshot::Sender<Option<Summary>>>,
     /// How far it is in the figures that say what fits.
     pub presence: Presence,
+    /// Held while it is live.
+    pub shown: Option<Live>,
 }
 
 impl Entry {

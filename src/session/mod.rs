@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
 use crate::pipeline::Watch;
+use crate::telemetry::StreamState;
 
 mod admission;
 mod entry;
@@ -76,6 +77,20 @@ pub enum State {
     Ending,
     /// Over.
     Ended,
+}
+
+impl State {
+    /// What metrics call it; `None` once it is over.
+    fn label(self) -> Option<StreamState> {
+        match self {
+            Self::Starting => Some(StreamState::Starting),
+            Self::Waiting => Some(StreamState::Waiting),
+            Self::Live => Some(StreamState::Live),
+            Self::Reconnecting => Some(StreamState::Reconnecting),
+            Self::Ending => Some(StreamState::Ending),
+            Self::Ended => None,
+        }
+    }
 }
 
 /// A stream as the API shows it.

@@ -207,6 +207,7 @@ impl Registry {
             opened,
             waiting_for_end: Vec::new(),
             presence: Presence::default(),
+            shown: None,
         };
         let opening = open::Opening {
             spec: super::Spec {
@@ -290,7 +291,13 @@ impl Registry {
         let now = clock::now();
         for entry in &mut self.live {
             entry.presence.observe(entry.figures.received.load(Relaxed), now);
+            let live = entry.status.read().0 == State::Live;
+            entry.shown = match entry.shown.take() {
+                None if live => Some(self.metrics.room(&entry.room).live()),
+                shown => shown.filter(|_| live),
+            };
         }
+        self.gauge();
     }
 
     fn end(&mut self, target: &Target, reply: oneshot::Sender<Option<Summary>>) {
@@ -380,6 +387,7 @@ impl Registry {
 
     fn gauge(&self) {
         self.metrics.active_streams().set(i64::try_from(self.live.len()).unwrap_or(i64::MAX));
+        self.metrics.set_streams(self.live.iter().filter_map(|e| e.status.read().0.label()));
     }
 }
 

@@ -107,6 +107,22 @@ labels! {
     }
 }
 
+labels! {
+    /// Where a stream stands.
+    StreamState {
+        /// Joining the rooms.
+        Starting = "starting",
+        /// No broadcaster's video yet.
+        Waiting = "waiting",
+        /// Frames are released.
+        Live = "live",
+        /// A connection to LiveKit is being remade.
+        Reconnecting = "reconnecting",
+        /// Being stopped.
+        Ending = "ending",
+    }
+}
+
 /// Where a breaker stands; its number is the gauge's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
@@ -166,4 +182,19 @@ pub(super) struct ReasonLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefusedLabels {
     pub(super) reason: Refused,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RoomLabels {
+    pub(super) room_name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StreamStateLabels {
+    pub(super) state: StreamState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct VersionLabels {
+    pub(super) version: &'static str,
 }

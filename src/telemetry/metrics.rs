@@ -17,9 +17,10 @@ use super::histogram::Histogram;
 use super::labels::{
     Breaker, DetectionLabels, DetectorLabels, Direction, DirectionLabels, HttpLabels, Outcome,
     OutcomeLabels, Processor, ProcessorLabels, QueueLabels, Reason, ReasonLabels, Refused,
-    RefusedLabels,
+    RefusedLabels, RoomLabels,
 };
 use super::rooms::Rooms;
+use super::service::Service;
 
 /// Rooms with labels of their own; what comes when all are in use is counted under [`OTHER`].
 pub const ROOMS_MAX: usize = 200;
@@ -52,6 +53,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     http: Histograms<HttpLabels>,
     load: Load,
+    service: Service,
     censorship: Gauge,
     rooms: Mutex<Rooms>,
     detector_up: Family<DetectorLabels, Gauge>,
@@ -100,6 +102,7 @@ pub(super) struct PerRoom {
     pub(super) detections: Family<DetectionLabels, Counter>,
     pub(super) processing: Histograms<ProcessorLabels>,
     pub(super) frames: Family<OutcomeLabels, Counter>,
+    pub(super) live: Family<RoomLabels, Gauge>,
 }
 
 /// Metrics without a room label that every stream bumps.
@@ -140,6 +143,7 @@ impl Metrics {
                 Histogram::new(REQUEST)
             });
         let load = Load::declare(&mut declare);
+        let service = Service::declare(&mut declare);
         let censorship = declare.metric(
             "scrim_censorship_enabled",
             "1 unless everything is forwarded",
@@ -161,6 +165,11 @@ impl Metrics {
                 "Frames by what became of them",
                 Family::default(),
             ),
+            live: declare.metric(
+                "scrim_live_streams",
+                "Streams with a broadcaster's video",
+                Family::default(),
+            ),
         };
         let detector_up =
             declare.metric("detector_up", "1 when the detector answers", Family::default());
@@ -173,8 +182,19 @@ impl Metrics {
             declare.metric("scrim_queue_depth", "Items waiting in a queue", Family::default());
         let global = Global::declare(&mut declare);
         registry.register_collector(Box::new(super::process::ProcessCollector));
+        registry.register_collector(Box::new(super::runtime::RuntimeCollector));
         let rooms = Mutex::new(Rooms::new(ROOMS_MAX, per_room));
-        Self(Arc::new(Inner { http, load, censorship, rooms, detector_up, breaker, queue, global }))
+        Self(Arc::new(Inner {
+            http,
+            load,
+            service,
+            censorship,
+            rooms,
+            detector_up,
+            breaker,
+            queue,
+            global,
+        }))
     }
 
     /// The histogram of answered requests. `method` and `route` must come from closed sets.
@@ -197,6 +217,10 @@ impl Metrics {
     pub fn set_busy(&self, cpu: f64, detection: f64) {
         self.0.load.cpu_busy.set(cpu);
         self.0.load.detect_busy.set(detection);
+    }
+
+    pub(super) fn service(&self) -> &Service {
+        &self.0.service
     }
 
     /// Shows whether anything is covered at all.
@@ -290,6 +314,7 @@ pub(super) struct RoomInner {
     pub(super) families: PerRoom,
     pub(super) frames: [Counter; 4],
     pub(super) processing: [Histogram; 5],
+    pub(super) live: Gauge,
     /// Classes that have a series, to be forgotten with the room.
     pub(super) classes: Mutex<BTreeSet<String>>,
 }
@@ -316,10 +341,10 @@ impl RoomMetrics {
 
 /// Registers under names as the contract has them. The library appends `_total` to counters and
 /// the full stop to help texts.
-struct Declare<'a>(&'a mut Registry);
+pub(super) struct Declare<'a>(&'a mut Registry);
 
 impl Declare<'_> {
-    fn metric<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+    pub(super) fn metric<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
         self.0.register(name, help, metric.clone());
         metric
     }

@@ -1,0 +1,319 @@
+//! Sends spans to a collector: OTLP over HTTP, in JSON.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::uri::{Authority, Uri};
+use axum::http::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::counter::Counter;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Span;
+use super::span::request;
+use crate::runtime::Exit;
+
+/// Spans in one request.
+const BATCH: usize = 256;
+/// How long the first span of a request may wait for company.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long the collector may take.
+const LIMIT: Duration = Duration::from_secs(5);
+/// How often a request is tried; then its spans are dropped. While it is tried, others wait in the
+/// queue.
+const TRIES: u32 = 5;
+/// The pause before the second try; it doubles with each.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long what waits may take to be sent at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Where a collector listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    authority: Authority,
+    path: String,
+}
+
+/// It is no address of a collector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be http://host[:port][/path]; for https put a collector on this machine")]
+pub struct InvalidEndpoint;
+
+impl std::str::FromStr for Endpoint {
+    type Err = InvalidEndpoint;
+
+    /// As in `OTEL_EXPORTER_OTLP_ENDPOINT`: `/v1/traces` is added.
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        let uri: Uri = text.parse().map_err(|_| InvalidEndpoint)?;
+        let authority = uri.authority().cloned().ok_or(InvalidEndpoint)?;
+        if uri.scheme_str() != Some("http") || uri.query().is_some() {
+            return Err(InvalidEndpoint);
+        }
+        let path = format!("{}/v1/traces", uri.path().trim_end_matches('/'));
+        Ok(Self { authority, path })
+    }
+}
+
+/// Why a request was not taken.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    /// It may be taken later.
+    #[error("{0}")]
+    Passing(String),
+    /// It will never be.
+    #[error("the collector says {0}")]
+    Final(StatusCode),
+}
+
+/// Reads spans and sends them.
+#[derive(Debug)]
+pub struct Exporter {
+    endpoint: Endpoint,
+    service: String,
+    spans: mpsc::Receiver<Span>,
+    sent: Counter,
+    dropped: Counter,
+    /// Whether the last request was taken, so that each change is one log line.
+    well: bool,
+}
+
+impl Exporter {
+    /// Sends what comes out of `spans` to `endpoint` in the name of `service`, and counts it.
+    pub fn new(
+        endpoint: Endpoint,
+        service: &str,
+        spans: mpsc::Receiver<Span>,
+        (sent, dropped): (Counter, Counter),
+    ) -> Self {
+        Self { endpoint, service: service.to_owned(), spans, sent, dropped, well: true }
+    }
+
+    /// Runs until `stop`; then sends what waits, if that takes no longer than a second.
+    pub async fn run(mut self, stop: CancellationToken) -> Exit {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let sent = tokio::select! {
+                biased;
+                () = stop.cancelled() => None,
+                sent = self.turn(&mut batch) => Some(sent),
+            };
+            match sent {
+                Some(true) => {}
+                Some(false) => return Exit::Cancelled,
+                None => break,
+            }
+        }
+        while batch.len() < super::QUEUE
+            && let Ok(span) = self.spans.try_recv()
+        {
+            batch.push(span);
+        }
+        if !batch.is_empty() {
+            let last = tokio::time::timeout(FAREWELL, post(&self.endpoint, &self.service, &batch));
+            self.count(matches!(last.await, Ok(Ok(()))), batch.len());
+        }
+        Exit::Cancelled
+    }
+
+    /// Fills the batch, sends it and empties it; false when nobody makes spans any more. What is
+    /// in the batch when this is given up is still there.
+    async fn turn(&mut self, batch: &mut Vec<Span>) -> bool {
+        if batch.is_empty() {
+            match self.spans.recv().await {
+                Some(span) => batch.push(span),
+                None => return false,
+            }
+        }
+        let _ = tokio::time::timeout(LINGER, async {
+            while batch.len() < BATCH
+                && let Some(span) = self.spans.recv().await
+            {
+                batch.push(span);
+            }
+        })
+        .await;
+        let taken = self.send(batch).await;
+        self.count(taken, batch.len());
+        batch.clear();
+        true
+    }
+
+    /// Whether the collector has taken them, at the latest try.
+    async fn send(&mut self, batch: &[Span]) -> bool {
+        let mut pause = PAUSE;
+        for left in (0..TRIES).rev() {
+            match post(&self.endpoint, &self.service, batch).await {
+                Ok(()) => {
+                    if !self.well {
+                        tracing::info!("traces are taken again");
+                    }
+                    self.well = true;
+                    return true;
+                }
+                Err(refusal) => {
+                    if self.well {
+                        tracing::warn!(%refusal, collector = %self.endpoint.authority, "traces are not taken");
+                    }
+                    self.well = false;
+                    if left == 0 || matches!(refusal, Refusal::Final(_)) {
+                        return false;
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        false
+    }
+
+    fn count(&self, taken: bool, spans: usize) {
+        if taken { &self.sent } else { &self.dropped }.inc_by(spans as u64);
+    }
+}
+
+async fn post(endpoint: &Endpoint, service: &str, spans: &[Span]) -> Result<(), Refusal> {
+    let passing = |error: &dyn std::fmt::Display| Refusal::Passing(error.to_string());
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(&endpoint.path)
+        .header(header::HOST, endpoint.authority.as_str())
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(request(service, spans).to_string()))
+        .map_err(|error| passing(&error))?;
+    let answer = tokio::time::timeout(LIMIT, exchange(&endpoint.authority, request)).await;
+    let status = answer
+        .map_err(|_| passing(&format_args!("no answer within {} s", LIMIT.as_secs())))?
+        .map_err(|error| passing(&error))?;
+    match status {
+        status if status.is_success() => Ok(()),
+        // The protocol's list of what may be tried again.
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Err(passing(&status)),
+        status => Err(Refusal::Final(status)),
+    }
+}
+
+/// One request over a connection of its own: there is one in two seconds at most.
+async fn exchange(authority: &Authority, request: Request<Body>) -> std::io::Result<StatusCode> {
+    let port = authority.port_u16().unwrap_or(80);
+    let host = authority.host().trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, port)).await?;
+    let shake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut sender, connection) = shake.await.map_err(std::io::Error::other)?;
+    let answer = sender.send_request(request);
+    tokio::pin!(answer, connection);
+    // The connection is driven here: when the answer's head is there, it is dropped.
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        // It may end with the answer.
+        _ = &mut connection => answer.await,
+    };
+    Ok(answer.map_err(std::io::Error::other)?.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::Router;
+    use axum::extract::State;
+    use axum::routing::post;
+    use tokio::net::TcpListener;
+
+    use super::super::{Milestone, Tracer};
+    use super::*;
+    use crate::media::clock;
+
+    /// A collector that answers with the statuses given, then with 200, and keeps what it took.
+    #[derive(Clone, Default)]
+    struct Collector {
+        answers: Arc<Mutex<Vec<StatusCode>>>,
+        taken: Arc<Mutex<Vec<serde_json::Value>>>,
+    }
+
+    async fn collect(State(collector): State<Collector>, body: String) -> StatusCode {
+        let answer = collector.answers.lock().unwrap().pop().unwrap_or(StatusCode::OK);
+        if answer == StatusCode::OK {
+            collector.taken.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+        }
+        answer
+    }
+
+    /// Runs `story` with a tracer whose spans go to the collector; then what was sent and dropped.
+    async fn with<F: Future<Output = ()>>(
+        collector: Collector,
+        story: impl FnOnce(Tracer, CancellationToken) -> F,
+    ) -> (u64, u64) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let router = Router::new().route("/v1/traces", post(collect)).with_state(collector);
+        let (sent, dropped) = (Counter::default(), Counter::default());
+        let (tracer, spans) = Tracer::new(dropped.clone());
+        let exporter =
+            Exporter::new(endpoint, "scrim", spans, (sent.clone(), dropped.clone()));
+        let stop = CancellationToken::new();
+        let run = async {
+            tokio::join!(exporter.run(stop.clone()), story(tracer, stop.clone()));
+        };
+        let server = std::future::IntoFuture::into_future(axum::serve(listener, router));
+        tokio::select! {
+            ended = server => panic!("{ended:?}"),
+            () = run => (sent.get(), dropped.get()),
+        }
+    }
+
+    fn begin(tracer: &Tracer) {
+        let now = (clock::now(), std::time::SystemTime::now());
+        tracer.stream(7, "stage", now).reach(Milestone::Joined, clock::now());
+    }
+
+    #[tokio::test]
+    async fn spans_arrive_and_what_waits_at_the_end_too() {
+        let collector = Collector::default();
+        let taken = collector.taken.clone();
+        let counts = with(collector, |tracer, stop| async move {
+            begin(&tracer);
+            begin(&tracer);
+            stop.cancel();
+        });
+        assert_eq!(counts.await, (2, 0));
+        let taken = taken.lock().unwrap();
+        let spans = taken[0]["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+        assert_eq!((taken.len(), spans.len()), (1, 2));
+        assert_eq!(spans[0]["name"], "join");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_collector_is_asked_again_and_a_refusal_is_final() {
+        let busy = StatusCode::SERVICE_UNAVAILABLE;
+        let collector = Collector::default();
+        *collector.answers.lock().unwrap() = vec![StatusCode::BAD_REQUEST, busy, busy];
+        let taken = collector.taken.clone();
+        let counts = with(collector.clone(), |tracer, stop| async move {
+            begin(&tracer);
+            while collector.answers.lock().unwrap().len() > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            begin(&tracer);
+            drop(tracer);
+            let _ = stop;
+        });
+        assert_eq!(counts.await, (1, 1));
+        assert_eq!(taken.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_usual_variable() {
+        let path = |text: &str| text.parse::<Endpoint>().map(|endpoint| endpoint.path);
+        assert_eq!(path("http://127.0.0.1:4318").unwrap(), "/v1/traces");
+        assert_eq!(path("http://collector:4318/otlp/").unwrap(), "/otlp/v1/traces");
+        for bad in ["", "collector:4318", "https://collector", "http://", "/v1", "http://a?b=c"] {
+            assert_eq!(path(bad), Err(InvalidEndpoint), "{bad}");
+        }
+    }
+}
