@@ -21,7 +21,7 @@ use crate::media::clock;
 use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{Event, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
-use crate::telemetry::{Breaker, Metrics};
+use crate::telemetry::{Breaker, Metrics, trace};
 use crate::track;
 
 mod gauges;
@@ -39,6 +39,7 @@ pub struct App {
     sampler: Sampler,
     feed: FeedActor,
     health: Arc<Probe>,
+    exporter: Option<trace::Exporter>,
     router: axum::Router,
     stop: CancellationToken,
 }
@@ -77,6 +78,9 @@ impl App {
             );
         }
 
+        let telemetry = &config.telemetry;
+        let (tracer, exporter) =
+            trace::open(&telemetry.otlp_endpoint, &telemetry.service_name, &metrics)?;
         let settings = Settings {
             credentials: credentials.clone(),
             watch: pipeline::Watch {
@@ -95,6 +99,7 @@ impl App {
                 stream_cpu: config.limits.stream_cpu,
                 looks: config.pipeline.processing_fps,
             },
+            tracer,
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
@@ -126,6 +131,7 @@ impl App {
             sampler,
             feed,
             health,
+            exporter,
             router,
             stop,
         })
@@ -147,6 +153,7 @@ impl App {
             sampler,
             feed,
             health,
+            exporter,
             router,
             stop,
         } = self;
@@ -164,6 +171,9 @@ impl App {
         edge.spawn("load", |stop| sampler.run(stop));
         let (watched, shown) = (detect.clone(), metrics.clone());
         edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
+        if let Some(exporter) = exporter {
+            edge.spawn("traces", |stop| exporter.run(stop));
+        }
         edge.spawn("health gauges", |stop| gauges::dependencies(health, metrics, stop));
 
         let cause = tokio::select! {

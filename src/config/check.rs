@@ -2,6 +2,7 @@
 
 use super::load::Problem;
 use super::{Config, DEV_API_SECRET};
+use crate::telemetry::trace::Endpoint;
 
 /// Shortest secret that is accepted outside development mode, in bytes: as many as HS256's hash.
 const SECRET_MIN: usize = 32;
@@ -26,6 +27,12 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let decay = config.pipeline.confidence_decay_rate;
     found.range("pipeline.confidence_decay_rate", decay, 0.0, 1.0);
     found.range("shutdown.deadline_s", config.shutdown.deadline_s, 1, 300);
+    let endpoint = &config.telemetry.otlp_endpoint;
+    if !endpoint.is_empty()
+        && let Err(problem) = endpoint.parse::<Endpoint>()
+    {
+        found.add("telemetry.otlp_endpoint", endpoint, &problem.to_string());
+    }
     // Which classes exist is known only once the models are loaded: here each counts as known.
     let classes: Vec<&String> = config.rules.classes.iter().flat_map(|c| c.keys()).collect();
     for problem in config.rules.check(&classes) {

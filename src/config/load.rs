@@ -17,7 +17,7 @@ pub type Environment = BTreeMap<String, String>;
 const PREFIX: &str = "SCRIM__";
 
 /// Variables with names of their own, weakest first where two set one key.
-const NAMED: [(&str, &str); 14] = [
+const NAMED: [(&str, &str); 16] = [
     ("LIVEKIT_WS_URL", "livekit.url"),
     ("LIVEKIT_WS_URL", "livekit.public_url"),
     ("LIVEKIT_URL", "livekit.url"),
@@ -26,6 +26,8 @@ const NAMED: [(&str, &str); 14] = [
     ("JWT_SECRET", "access.jwt_secret"),
     ("ALLOWED_ORIGINS", "http.cors_origins"),
     ("LOG_LEVEL", "log.level"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
     ("ENABLE_CENSORSHIP", "censorship.enabled"),
     ("PROCESSING_FPS", "pipeline.processing_fps"),
     ("CONFIDENCE_DECAY_RATE", "pipeline.confidence_decay_rate"),

@@ -14,7 +14,7 @@ pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
     Access, Audience, Censorship, Detect, Format, Http, Level, Limits, Livekit, Log, Pipeline,
-    Shutdown,
+    Shutdown, Telemetry,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
@@ -54,6 +54,8 @@ pub struct Config {
     pub rules: Document,
     /// What is logged.
     pub log: Log,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// What happens on SIGTERM.
     pub shutdown: Shutdown,
 }
@@ -71,6 +73,7 @@ impl Default for Config {
             censorship: Censorship::default(),
             rules: default_rules(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             shutdown: Shutdown::default(),
         }
     }

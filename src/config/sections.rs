@@ -273,6 +273,22 @@ impl Default for Log {
     }
 }
 
+/// `[telemetry]`: where traces go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// The collector of OpenTelemetry traces, `http://host:4318`; empty: none.
+    pub otlp_endpoint: String,
+    /// What this service is called in them.
+    pub service_name: String,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp_endpoint: String::new(), service_name: "scrim".into() }
+    }
+}
+
 /// `[shutdown]`: what happens on SIGTERM.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

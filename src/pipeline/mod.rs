@@ -27,6 +27,7 @@ use crate::media::clock::{self, Rebase};
 use crate::media::{Source, VideoFrame};
 use crate::runtime::{Joined, Permits, Thread};
 use crate::session::Event;
+use crate::telemetry::trace::StreamTrace;
 use crate::telemetry::{Metrics, Outcome, RoomMetrics};
 
 pub(crate) mod audio;
@@ -108,6 +109,8 @@ pub(crate) struct Links {
     pub delay: Arc<Delay>,
     /// How many streams may encode at a time.
     pub encoders: Arc<Permits>,
+    /// The stream's trace.
+    pub trace: StreamTrace,
 }
 
 impl Links {

@@ -14,6 +14,7 @@ use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock;
 use crate::media::encode::{self, Encoded, Encoder, RateChange};
 use crate::media::{Picture, Source, VideoCodec};
+use crate::telemetry::trace::Splices;
 use crate::telemetry::{Direction, Processor};
 
 /// How often the encoder's rate follows the source's.
@@ -49,6 +50,7 @@ pub(super) struct Output {
     curtain: Option<Instant>,
     rate: Rate,
     last_rate_step: Option<Instant>,
+    splices: Splices,
 }
 
 impl Output {
@@ -71,6 +73,7 @@ impl Output {
             curtain: None,
             rate: Rate::default(),
             last_rate_step: None,
+            splices: Splices::new(links.trace.clone()),
         }
     }
 
@@ -129,6 +132,9 @@ impl Output {
             }
             Way::Encode { keyframe } => self.cover(decoded, verdict, keyframe, keep),
         };
+        if left {
+            self.splices.frame(step.way != Way::Forward, now);
+        }
         // One that was left out is due at once: what viewers see is not covered yet.
         self.curtain = (closed && left).then_some(now);
         if !keep {

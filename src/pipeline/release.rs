@@ -18,6 +18,7 @@ use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
 use crate::media::Picture;
 use crate::media::clock;
 use crate::session::Event;
+use crate::telemetry::trace::Milestone;
 use crate::telemetry::{Outcome, Processor, Reason as Cover};
 
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
@@ -204,6 +205,7 @@ impl Stage {
         match &answer.result {
             Ok(findings) => {
                 self.links.figures.analysed.fetch_add(1, Relaxed);
+                self.links.trace.reach(Milestone::Verdict, clock::now());
                 for finding in findings {
                     self.report(finding);
                 }

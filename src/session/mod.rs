@@ -13,6 +13,7 @@ use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
 use crate::pipeline::Watch;
 use crate::telemetry::StreamState;
+use crate::telemetry::trace::Tracer;
 
 mod admission;
 mod entry;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub enabled: bool,
     /// How much may run.
     pub limits: Limits,
+    /// Takes the traces of streams.
+    pub tracer: Tracer,
 }
 
 impl Settings {

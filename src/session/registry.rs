@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -26,6 +27,7 @@ use crate::livekit::processed_room;
 use crate::media::clock;
 use crate::runtime::Permits;
 use crate::telemetry::Metrics;
+use crate::telemetry::trace::Milestone;
 
 /// Requests that may wait for the actor; when full, callers wait.
 const COMMANDS: usize = 64;
@@ -209,6 +211,8 @@ impl Registry {
             presence: Presence::default(),
             shown: None,
         };
+        let began = (clock::now(), SystemTime::now());
+        let trace = self.settings.tracer.stream(entry.id.as_u128(), &entry.room, began);
         let opening = open::Opening {
             spec: super::Spec {
                 id: entry.id,
@@ -224,6 +228,7 @@ impl Registry {
             figures: entry.figures.clone(),
             controls,
             encoders: self.encoders.clone(),
+            trace: trace.clone(),
         };
         entry.cover_again();
         let (id, stop, events) = (entry.id, entry.stop.clone(), self.events.clone());
@@ -235,16 +240,19 @@ impl Registry {
                 Ok(Opened { stream, rooms }) => {
                     let room_name = summary.room_name.clone();
                     (summary.state, summary.problems) = status.read();
+                    trace.reach(Milestone::Joined, clock::now());
                     tracing::info!(stream_id = %id, room = room_name, "stream started");
                     let _ = events.send(Event::Started { stream_id: id, room_name });
                     opened_in.send_replace(Some(Ok(())));
                     let _ = reply.send(Ok(summary));
                     let end = stream.run(stop).await;
                     rooms.leave().await;
+                    trace.end(end.reason(), clock::now());
                     (id, Some(end))
                 }
                 Err(error) => {
                     tracing::warn!(stream_id = %id, room = summary.room_name, %error, "stream not started");
+                    trace.end(Some(&error.to_string()), clock::now());
                     opened_in.send_replace(Some(Err(error.clone())));
                     let _ = reply.send(Err(error));
                     (id, None)
@@ -403,6 +411,7 @@ mod tests {
     use crate::pipeline::Watch;
     use crate::runtime::{Exit, Supervisor};
     use crate::session::Limits;
+    use crate::telemetry::trace::Tracer;
 
     /// A model that finds nothing.
     struct Blind;
@@ -442,6 +451,7 @@ mod tests {
             rules: Document::default(),
             enabled: true,
             limits,
+            tracer: Tracer::default(),
         }
     }
 

@@ -123,6 +123,16 @@ labels! {
     }
 }
 
+labels! {
+    /// What became of a span.
+    Fate {
+        /// The collector has it.
+        Sent = "sent",
+        /// The queue was full, or the collector did not take it.
+        Dropped = "dropped",
+    }
+}
+
 /// Where a breaker stands; its number is the gauge's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
@@ -192,6 +202,11 @@ pub(super) struct RoomLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StreamStateLabels {
     pub(super) state: StreamState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct FateLabels {
+    pub(super) fate: Fate,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -1,9 +1,10 @@
 //! How the service stands: what alerts ask for first.
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::labels::{StreamState, StreamStateLabels, VersionLabels};
+use super::labels::{Fate, FateLabels, StreamState, StreamStateLabels, VersionLabels};
 use super::metrics::{Declare, Metrics, RoomMetrics};
 
 /// Gauges that somebody sets from time to time.
@@ -13,6 +14,7 @@ pub(super) struct Service {
     livekit: Gauge,
     memory_available: Gauge,
     streams: [Gauge; StreamState::ALL.len()],
+    spans: [Counter; Fate::ALL.len()],
 }
 
 impl Service {
@@ -22,6 +24,11 @@ impl Service {
         version.get_or_create(&VersionLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
         let streams: Family<StreamStateLabels, Gauge> =
             declare.metric("scrim_streams", "Streams by where they stand", Family::default());
+        let spans: Family<FateLabels, Counter> = declare.metric(
+            "scrim_trace_spans",
+            "Spans of traces by what became of them",
+            Family::default(),
+        );
         Self {
             ready: declare.metric(
                 "scrim_ready",
@@ -36,6 +43,7 @@ impl Service {
             ),
             streams: StreamState::ALL
                 .map(|state| streams.get_or_create_owned(&StreamStateLabels { state })),
+            spans: Fate::ALL.map(|fate| spans.get_or_create_owned(&FateLabels { fate })),
         }
     }
 }
@@ -50,6 +58,11 @@ impl Metrics {
     /// Shows how much memory can still be had, in bytes; 0: the system does not tell.
     pub fn set_memory_available(&self, bytes: u64) {
         self.service().memory_available.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Spans of traces, by what became of them.
+    pub fn spans(&self, fate: Fate) -> &Counter {
+        &self.service().spans[fate as usize]
     }
 
     /// Shows where the streams stand; each counts once.

@@ -17,15 +17,11 @@ use crate::runtime::Exit;
 
 /// Spans in one request.
 const BATCH: usize = 256;
-/// How long the first span of a request may wait for company.
-const LINGER: Duration = Duration::from_secs(2);
 /// How long the collector may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// How often a request is tried; then its spans are dropped. While it is tried, others wait in the
 /// queue.
 const TRIES: u32 = 5;
-/// The pause before the second try; it doubles with each.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How long what waits may take to be sent at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -56,6 +52,17 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
+/// How fast spans are sent.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// How long the first span of a request may wait for company.
+    linger: Duration,
+    /// The pause before the second try; it doubles with each.
+    pause: Duration,
+}
+
+const PACE: Pace = Pace { linger: Duration::from_secs(2), pause: Duration::from_secs(1) };
+
 /// Why a request was not taken.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
@@ -75,19 +82,21 @@ pub struct Exporter {
     spans: mpsc::Receiver<Span>,
     sent: Counter,
     dropped: Counter,
+    pace: Pace,
     /// Whether the last request was taken, so that each change is one log line.
     well: bool,
 }
 
 impl Exporter {
     /// Sends what comes out of `spans` to `endpoint` in the name of `service`, and counts it.
-    pub fn new(
+    pub(super) fn new(
         endpoint: Endpoint,
         service: &str,
         spans: mpsc::Receiver<Span>,
         (sent, dropped): (Counter, Counter),
     ) -> Self {
-        Self { endpoint, service: service.to_owned(), spans, sent, dropped, well: true }
+        let service = service.to_owned();
+        Self { endpoint, service, spans, sent, dropped, pace: PACE, well: true }
     }
 
     /// Runs until `stop`; then sends what waits, if that takes no longer than a second.
@@ -126,7 +135,7 @@ impl Exporter {
                 None => return false,
             }
         }
-        let _ = tokio::time::timeout(LINGER, async {
+        let _ = tokio::time::timeout(self.pace.linger, async {
             while batch.len() < BATCH
                 && let Some(span) = self.spans.recv().await
             {
@@ -142,7 +151,7 @@ impl Exporter {
 
     /// Whether the collector has taken them, at the latest try.
     async fn send(&mut self, batch: &[Span]) -> bool {
-        let mut pause = PAUSE;
+        let mut pause = self.pace.pause;
         for left in (0..TRIES).rev() {
             match post(&self.endpoint, &self.service, batch).await {
                 Ok(()) => {
@@ -229,36 +238,40 @@ mod tests {
     use super::*;
     use crate::media::clock;
 
-    /// A collector that answers with the statuses given, then with 200, and keeps what it took.
-    #[derive(Clone, Default)]
+    /// A collector that answers with the statuses given, last first, then with 200; it tells of
+    /// each request.
+    #[derive(Clone)]
     struct Collector {
         answers: Arc<Mutex<Vec<StatusCode>>>,
-        taken: Arc<Mutex<Vec<serde_json::Value>>>,
+        told: mpsc::UnboundedSender<(StatusCode, serde_json::Value)>,
     }
 
     async fn collect(State(collector): State<Collector>, body: String) -> StatusCode {
         let answer = collector.answers.lock().unwrap().pop().unwrap_or(StatusCode::OK);
-        if answer == StatusCode::OK {
-            collector.taken.lock().unwrap().push(serde_json::from_str(&body).unwrap());
-        }
+        collector.told.send((answer, serde_json::from_str(&body).unwrap())).unwrap();
         answer
     }
 
-    /// Runs `story` with a tracer whose spans go to the collector; then what was sent and dropped.
+    type Requests = mpsc::UnboundedReceiver<(StatusCode, serde_json::Value)>;
+
+    /// Runs `story` with a tracer whose spans go to a collector that answers with `answers`; then
+    /// how many were sent and dropped.
     async fn with<F: Future<Output = ()>>(
-        collector: Collector,
-        story: impl FnOnce(Tracer, CancellationToken) -> F,
+        answers: &[StatusCode],
+        story: impl FnOnce(Tracer, CancellationToken, Requests) -> F,
     ) -> (u64, u64) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let (told, requests) = mpsc::unbounded_channel();
+        let collector = Collector { answers: Arc::new(Mutex::new(answers.to_vec())), told };
         let router = Router::new().route("/v1/traces", post(collect)).with_state(collector);
         let (sent, dropped) = (Counter::default(), Counter::default());
         let (tracer, spans) = Tracer::new(dropped.clone());
-        let exporter =
-            Exporter::new(endpoint, "scrim", spans, (sent.clone(), dropped.clone()));
+        let mut exporter = Exporter::new(endpoint, "scrim", spans, (sent.clone(), dropped.clone()));
+        exporter.pace = Pace { linger: Duration::from_millis(1), pause: Duration::from_millis(1) };
         let stop = CancellationToken::new();
         let run = async {
-            tokio::join!(exporter.run(stop.clone()), story(tracer, stop.clone()));
+            tokio::join!(exporter.run(stop.clone()), story(tracer, stop.clone(), requests));
         };
         let server = std::future::IntoFuture::into_future(axum::serve(listener, router));
         tokio::select! {
@@ -273,38 +286,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn spans_arrive_and_what_waits_at_the_end_too() {
-        let collector = Collector::default();
-        let taken = collector.taken.clone();
-        let counts = with(collector, |tracer, stop| async move {
+    async fn what_waits_at_the_end_is_sent() {
+        let counts = with(&[], |tracer, stop, mut requests| async move {
             begin(&tracer);
             begin(&tracer);
             stop.cancel();
+            let (_, body) = requests.recv().await.unwrap();
+            let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+            assert_eq!((&spans[0]["name"], spans.as_array().unwrap().len()), (&"join".into(), 2));
         });
         assert_eq!(counts.await, (2, 0));
-        let taken = taken.lock().unwrap();
-        let spans = taken[0]["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
-        assert_eq!((taken.len(), spans.len()), (1, 2));
-        assert_eq!(spans[0]["name"], "join");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_busy_collector_is_asked_again_and_a_refusal_is_final() {
         let busy = StatusCode::SERVICE_UNAVAILABLE;
-        let collector = Collector::default();
-        *collector.answers.lock().unwrap() = vec![StatusCode::BAD_REQUEST, busy, busy];
-        let taken = collector.taken.clone();
-        let counts = with(collector.clone(), |tracer, stop| async move {
+        let answers = [StatusCode::BAD_REQUEST, busy, busy];
+        let counts = with(&answers, |tracer, _, mut requests| async move {
             begin(&tracer);
-            while collector.answers.lock().unwrap().len() > 0 {
-                tokio::time::sleep(PAUSE).await;
+            for answer in [busy, busy, StatusCode::BAD_REQUEST] {
+                assert_eq!(requests.recv().await.unwrap().0, answer);
             }
             begin(&tracer);
+            assert_eq!(requests.recv().await.unwrap().0, StatusCode::OK);
+            // The last tracer is gone: so is the exporter, with nothing more to send.
             drop(tracer);
-            let _ = stop;
         });
         assert_eq!(counts.await, (1, 1));
-        assert_eq!(taken.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -14,8 +14,11 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
 pub use export::{Endpoint, Exporter, InvalidEndpoint};
-pub use span::{Span, Value};
 pub use stream::{Milestone, Splices, StreamTrace};
+
+use self::span::{Span, Value};
+use super::Metrics;
+use super::labels::Fate;
 
 /// Spans that wait to be sent; some hundred streams that start at once. When full, new ones are
 /// dropped.
@@ -31,9 +34,29 @@ struct Sink {
     dropped: Counter,
 }
 
+/// A tracer, and what sends its spans to `endpoint` in the name of `service`; off when there is no
+/// endpoint.
+///
+/// # Errors
+///
+/// When the endpoint is none.
+pub fn open(
+    endpoint: &str,
+    service: &str,
+    metrics: &Metrics,
+) -> Result<(Tracer, Option<Exporter>), InvalidEndpoint> {
+    if endpoint.is_empty() {
+        return Ok((Tracer::default(), None));
+    }
+    let [sent, dropped] = [Fate::Sent, Fate::Dropped].map(|fate| metrics.spans(fate).clone());
+    let (tracer, spans) = Tracer::new(dropped.clone());
+    let exporter = Exporter::new(endpoint.parse()?, service, spans, (sent, dropped));
+    Ok((tracer, Some(exporter)))
+}
+
 impl Tracer {
     /// A tracer, and the reader of its spans. Those that find no room are counted in `dropped`.
-    pub fn new(dropped: Counter) -> (Self, mpsc::Receiver<Span>) {
+    fn new(dropped: Counter) -> (Self, mpsc::Receiver<Span>) {
         let (spans, reader) = mpsc::channel(QUEUE);
         (Self(Some(Sink { spans, dropped })), reader)
     }

@@ -14,28 +14,28 @@ const ERROR: u8 = 2;
 
 /// A part of a trace that is over.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Span {
+pub(super) struct Span {
     /// The trace; a stream's id.
-    pub trace: u128,
+    pub(super) trace: u128,
     /// Its own id, not zero.
-    pub id: u64,
+    pub(super) id: u64,
     /// The span that it is a part of; `None`: of the whole trace.
-    pub parent: Option<u64>,
+    pub(super) parent: Option<u64>,
     /// What it is.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// When it began.
-    pub start: SystemTime,
+    pub(super) start: SystemTime,
     /// When it was over.
-    pub end: SystemTime,
+    pub(super) end: SystemTime,
     /// What else is known.
-    pub attributes: Vec<(&'static str, Value)>,
+    pub(super) attributes: Vec<(&'static str, Value)>,
     /// Why it failed, if it did.
-    pub error: Option<String>,
+    pub(super) error: Option<String>,
 }
 
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     /// Words.
     Text(String),
     /// A number of things.
