@@ -35,6 +35,7 @@ COPY --from=build-gpu /out /
 WORKDIR /opt/scrim
 ENV SCRIM__HTTP__LISTEN=0.0.0.0:8080 \
     SCRIM__LOG__FORMAT=json \
+    DATABASE_URL=sqlite:/var/lib/scrim/scrim.db \
     SCRIM__DETECT__PROVIDERS=cuda,cpu \
     SCRIM__DETECT__ONNXRUNTIME=/opt/scrim/lib/libonnxruntime.so \
     SCRIM__DETECT__MODELS_DIR=/opt/scrim/models \
@@ -54,6 +55,7 @@ COPY --from=build-cpu /out /
 WORKDIR /opt/scrim
 ENV SCRIM__HTTP__LISTEN=0.0.0.0:8080 \
     SCRIM__LOG__FORMAT=json \
+    DATABASE_URL=sqlite:/var/lib/scrim/scrim.db \
     SCRIM__DETECT__ONNXRUNTIME=/opt/scrim/lib/libonnxruntime.so \
     SCRIM__DETECT__MODELS_DIR=/opt/scrim/models \
     SCRIM__DETECT__MANIFEST=/opt/scrim/models/manifest.toml

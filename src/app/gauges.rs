@@ -77,7 +77,8 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
-    use crate::api::{Dependencies, LivekitHealth, LoadHealth};
+    use crate::api::{DatabaseHealth, Dependencies, LivekitHealth, LoadHealth};
+    use crate::store::Backend;
     use crate::telemetry::render;
 
     /// LiveKit is what it is told to be.
@@ -104,9 +105,22 @@ mod tests {
                 _ => return std::future::pending().boxed(),
             };
             let livekit = LivekitHealth { state, latency_ms: None, error: None };
-            let load = LoadHealth::default();
-            let detectors = Vec::new();
-            let known = Dependencies { livekit, detectors, streams: 0, load, warmed_up: true };
+            let database = DatabaseHealth {
+                state: Condition::Up,
+                backend: Backend::Sqlite,
+                latency_ms: None,
+                waiting: 0,
+                lost: 0,
+                error: None,
+            };
+            let known = Dependencies {
+                livekit,
+                database,
+                detectors: Vec::new(),
+                streams: 0,
+                load: LoadHealth::default(),
+                warmed_up: true,
+            };
             std::future::ready(known).boxed()
         }
     }

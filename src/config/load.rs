@@ -17,12 +17,13 @@ pub type Environment = BTreeMap<String, String>;
 const PREFIX: &str = "SCRIM__";
 
 /// Variables with names of their own, weakest first where two set one key.
-const NAMED: [(&str, &str); 16] = [
+const NAMED: [(&str, &str); 17] = [
     ("LIVEKIT_WS_URL", "livekit.url"),
     ("LIVEKIT_WS_URL", "livekit.public_url"),
     ("LIVEKIT_URL", "livekit.url"),
     ("LIVEKIT_API_KEY", "livekit.api_key"),
     ("LIVEKIT_API_SECRET", "livekit.api_secret"),
+    ("DATABASE_URL", "database.url"),
     ("JWT_SECRET", "access.jwt_secret"),
     ("ALLOWED_ORIGINS", "http.cors_origins"),
     ("LOG_LEVEL", "log.level"),
@@ -37,7 +38,7 @@ const NAMED: [(&str, &str); 16] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-const SECRETS: [&str; 2] = ["livekit.api_secret", "access.jwt_secret"];
+const SECRETS: [&str; 3] = ["livekit.api_secret", "database.url", "access.jwt_secret"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

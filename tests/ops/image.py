@@ -61,6 +61,8 @@ def main():
     if pathlib.Path("/usr/bin/dpkg").exists():
         libraries(tree)
     env, command, check = settings()
+    # What the image has as /var/lib/scrim: the one place that can be written.
+    data = tree.parent / "data"
     # As in the image, but for where its root is, and for the port.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -71,13 +73,16 @@ def main():
         # Nobody answers there: the server starts all the same, and is not ready.
         "LIVEKIT_URL": "ws://127.0.0.1:9", "LIVEKIT_API_KEY": "key",
         "LIVEKIT_API_SECRET": "ddf7c3f8b2a94d1f8a3a5c7e9b1d3f50", "JWT_SECRET": "5b0c7d1e9f3a42c68e7d9b1f0a2c4e61",
-        "DATABASE_URL": "sqlite::memory:",
+        "DATABASE_URL": f"sqlite:{data}/scrim.db",
     }
+    # Root reads and writes everything: be somebody who does not.
+    drop = dict(user=USER, group=USER, extra_groups=[]) if os.geteuid() == 0 else {}
+    data.mkdir()
+    if drop:
+        os.chown(data, USER, USER)
     command = [part.replace("/opt/", f"{tree}/opt/") for part in command]
     subprocess.run(["chmod", "-R", "a-w,a+rX", tree], check=True)
     os.chmod(tree.parent, 0o755)
-    # Root reads and writes everything: be somebody who does not.
-    drop = dict(user=USER, group=USER, extra_groups=[]) if os.geteuid() == 0 else {}
     run = dict(env=env, cwd=tree / "opt/scrim", **drop)
     binary = tree / "usr/local/bin/scrim"
     with open(tree.parent / "image.log", "w") as log:
