@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
+use crate::notify::Sender;
 use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{
@@ -48,6 +49,7 @@ pub struct App {
     exporter: Option<trace::Exporter>,
     store: Store,
     journal: JournalActor,
+    sender: Option<Sender>,
     router: axum::Router,
     stop: CancellationToken,
 }
@@ -114,7 +116,8 @@ impl App {
         let (manager, registry) =
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
         let (journal, journal_actor) =
-            Journal::new(store.clone(), manager.clone(), metrics.clone());
+            Journal::new(store.clone(), manager.clone(), metrics.clone(), config.notify.is_on());
+        let sender = Sender::new(store.clone(), &config.notify)?;
         let registry = registry.recall(Kept { journal: Some(journal.clone()), ..kept });
         let (feed_handle, feed) = Feed::new(manager.events());
         let stop = CancellationToken::new();
@@ -152,6 +155,7 @@ impl App {
             exporter,
             store,
             journal: journal_actor,
+            sender,
             router,
             stop,
         })
@@ -176,6 +180,7 @@ impl App {
             exporter,
             store,
             journal,
+            sender,
             router,
             stop,
         } = self;
@@ -191,6 +196,9 @@ impl App {
         edge.spawn("http", |stop| api::serve(listener, router, http, stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("journal", |stop| journal.run(stop));
+        if let Some(sender) = sender {
+            edge.spawn("notify", |stop| sender.run(stop));
+        }
         let keeper = Keeper::new(store.clone(), config.database.retention_days);
         edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("load", |stop| sampler.run(stop));

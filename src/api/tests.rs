@@ -198,7 +198,7 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let well = Arc::new(AtomicBool::new(true));
     let manager = Manager::new(commands, events.clone());
     // Told by nobody to run: these tests look at what the manager is told.
-    let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone());
+    let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone(), false);
     let parts = Parts {
         config: Arc::new(config),
         manager,

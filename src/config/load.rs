@@ -38,7 +38,8 @@ const NAMED: [(&str, &str); 17] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-const SECRETS: [&str; 3] = ["livekit.api_secret", "database.url", "access.jwt_secret"];
+const SECRETS: [&str; 4] =
+    ["livekit.api_secret", "database.url", "notify.secret", "access.jwt_secret"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

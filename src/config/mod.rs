@@ -14,7 +14,7 @@ pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
     Access, Audience, Censorship, Database, Detect, Format, Http, Level, Limits, Livekit, Log,
-    Pipeline, Shutdown, Telemetry,
+    Notify, Pipeline, Shutdown, Telemetry,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
@@ -42,6 +42,8 @@ pub struct Config {
     pub livekit: Livekit,
     /// What outlives the process.
     pub database: Database,
+    /// The operator's own server, which is told what happens.
+    pub notify: Notify,
     /// Who may call what.
     pub access: Access,
     /// How often a client may call.
@@ -69,6 +71,7 @@ impl Default for Config {
             http: Http::default(),
             livekit: Livekit::default(),
             database: Database::default(),
+            notify: Notify::default(),
             access: Access::default(),
             limits: Limits::default(),
             detect: Detect::default(),
