@@ -15,19 +15,26 @@ use crate::api::{
     LoadHealth, Parts,
 };
 use crate::config::Config;
-use crate::detect::{self, Health, Manifest, Position, Service};
+use crate::detect::{self, Health, Manifest, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
+use crate::notify::Sender;
 use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
-use crate::session::{Event, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
-use crate::telemetry::{Breaker, Metrics};
+use crate::session::{
+    Event, Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary,
+};
+use crate::store::{Journal, JournalActor, Keeper, Store};
+use crate::telemetry::{Breaker, Metrics, trace};
 use crate::track;
+
+mod gauges;
+mod history;
+
+use history::History;
 
 /// Events that a slow reader may be behind before it loses the oldest.
 const EVENTS: usize = 1_024;
-/// How often gauges that nobody pushes are read.
-const GAUGES: Duration = Duration::from_secs(1);
 
 /// A server that is ready to run: port bound, models warm, rules checked.
 pub struct App {
@@ -38,6 +45,11 @@ pub struct App {
     registry: Registry,
     sampler: Sampler,
     feed: FeedActor,
+    health: Arc<Probe>,
+    exporter: Option<trace::Exporter>,
+    store: Store,
+    journal: JournalActor,
+    sender: Option<Sender>,
     router: axum::Router,
     stop: CancellationToken,
 }
@@ -67,6 +79,7 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
+        let History { store, kept, webhooks } = history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let problems = config.rules.check(&detect.classes());
         if !problems.is_empty() {
@@ -76,6 +89,9 @@ impl App {
             );
         }
 
+        let telemetry = &config.telemetry;
+        let (tracer, exporter) =
+            trace::open(&telemetry.otlp_endpoint, &telemetry.service_name, &metrics)?;
         let settings = Settings {
             credentials: credentials.clone(),
             watch: pipeline::Watch {
@@ -94,29 +110,55 @@ impl App {
                 stream_cpu: config.limits.stream_cpu,
                 looks: config.pipeline.processing_fps,
             },
+            tracer,
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
+        let (journal, journal_actor) =
+            Journal::new(store.clone(), manager.clone(), metrics.clone(), config.notify.is_on());
+        let sender = Sender::new(store.clone(), &config.notify)?;
+        let registry = registry.recall(Kept { journal: Some(journal.clone()), ..kept });
         let (feed_handle, feed) = Feed::new(manager.events());
         let stop = CancellationToken::new();
-        let health = Probe {
+        let health = Arc::new(Probe {
             credentials,
             detect: detect.clone(),
             manager: manager.clone(),
             load,
+            store: store.clone(),
+            journal: journal.clone(),
+            metrics: metrics.clone(),
             told: Mutex::default(),
-        };
+        });
         let router = api::router(Parts {
             config: config.clone(),
             manager,
             metrics: metrics.clone(),
             registry: Arc::new(names),
-            health: Arc::new(health),
+            health: health.clone(),
             feed: feed_handle,
+            store: store.clone(),
+            journal,
+            webhooks,
             stop: stop.clone(),
         });
-        Ok(Self { config, listener, detect, metrics, registry, sampler, feed, router, stop })
+        Ok(Self {
+            config,
+            listener,
+            detect,
+            metrics,
+            registry,
+            sampler,
+            feed,
+            health,
+            exporter,
+            store,
+            journal: journal_actor,
+            sender,
+            router,
+            stop,
+        })
     }
 
     /// Serves until a signal; then ends every stream, lets requests finish, and stops the models,
@@ -126,8 +168,22 @@ impl App {
     ///
     /// When something had to be left behind, or a part that must not end did.
     pub async fn run(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { config, listener, detect, metrics, registry, sampler, feed, router, stop } =
-            self;
+        let Self {
+            config,
+            listener,
+            detect,
+            metrics,
+            registry,
+            sampler,
+            feed,
+            health,
+            exporter,
+            store,
+            journal,
+            sender,
+            router,
+            stop,
+        } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
         // Streams end before the connections do: their viewers and their operators are told.
         let mut streams = Supervisor::new(CancellationToken::new());
@@ -139,9 +195,19 @@ impl App {
         let http = config.http.clone();
         edge.spawn("http", |stop| api::serve(listener, router, http, stop));
         edge.spawn("events", |stop| feed.run(stop));
+        edge.spawn("journal", |stop| journal.run(stop));
+        if let Some(sender) = sender {
+            edge.spawn("notify", |stop| sender.run(stop));
+        }
+        let keeper = Keeper::new(store.clone(), config.database.retention_days);
+        edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("load", |stop| sampler.run(stop));
-        let watched = detect.clone();
-        edge.spawn("gauges", |stop| gauges(watched, metrics, stop));
+        let (watched, shown) = (detect.clone(), metrics.clone());
+        edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
+        if let Some(exporter) = exporter {
+            edge.spawn("traces", |stop| exporter.run(stop));
+        }
+        edge.spawn("health gauges", |stop| gauges::dependencies(health, metrics, stop));
 
         let cause = tokio::select! {
             signal = signals.next() => Ok(signal),
@@ -156,6 +222,7 @@ impl App {
         let down = async {
             let mut stuck = streams.shut_down(deadline).await;
             stuck.extend(edge.shut_down(deadline / 4).await);
+            let _ = tokio::time::timeout(deadline / 4, store.close()).await;
             let until = clock::now() + deadline / 4;
             let models = tokio::task::spawn_blocking(move || detect.stop(until)).await;
             stuck.extend(models.unwrap_or_default());
@@ -252,35 +319,15 @@ fn changed(event: detect::Event, metrics: &Metrics, events: &broadcast::Sender<E
     let _ = events.send(event);
 }
 
-/// Reads what nobody pushes.
-async fn gauges(detect: Service, metrics: Metrics, stop: CancellationToken) -> Exit {
-    let depth = metrics.queue_depth("detect");
-    let mut tick = tokio::time::interval(GAUGES);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Exit::Cancelled,
-            _ = tick.tick() => {}
-        }
-        let status = detect.status();
-        depth.set(status.iter().map(|s| i64::try_from(s.queued).unwrap_or(i64::MAX)).sum());
-        for detector in status {
-            metrics.set_detector_up(&detector.name, detector.health == Health::Up);
-            let breaker = match detector.breaker {
-                Position::Closed => Breaker::Closed,
-                Position::HalfOpen => Breaker::HalfOpen,
-                Position::Open => Breaker::Open,
-            };
-            metrics.set_breaker(&detector.name, breaker);
-        }
-    }
-}
-
 /// How the dependencies are, for `/health`.
 struct Probe {
     credentials: Credentials,
     detect: Service,
     manager: Manager,
     load: watch::Receiver<Load>,
+    store: Store,
+    journal: Journal,
+    metrics: Metrics,
     /// What was logged of LiveKit last.
     told: Mutex<Option<String>>,
 }
@@ -290,8 +337,13 @@ impl HealthSource for Probe {
         async {
             let streams = self.manager.list().await;
             let live: Vec<_> = streams.iter().filter(|s| s.state != State::Ended).collect();
+            let (livekit, database) = tokio::join!(
+                self.livekit(&live),
+                history::look(&self.store, &self.journal, &self.metrics)
+            );
             Dependencies {
-                livekit: self.livekit(&live).await,
+                livekit,
+                database,
                 detectors: self.detect.status().into_iter().map(detector).collect(),
                 streams: live.len(),
                 load: load(&self.load.borrow()),

@@ -33,6 +33,13 @@ pub enum Command {
     Serve,
     /// Read the configuration, print it without secrets, and say what is wrong with it.
     CheckConfig,
+    /// Ask the server that runs on this machine with this configuration how it is: exit code 0
+    /// when it is well.
+    Health {
+        /// Only whether the process answers; otherwise whether a stream can be started.
+        #[arg(long)]
+        live: bool,
+    },
     /// Put load on a LiveKit server, or on Scrim and LiveKit, and measure what comes out.
     Load(Box<load::Options>),
 }

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`cli`], [`config`] | what an operator may say |
 //! | [`app`] | how it is assembled, run and taken down |
+//! | [`ask`] | `scrim health`: a health check without another client |
 //! | [`api`] | control in: routes, webhooks, health, metrics |
 //! | [`session`] | what should be running: one session a stream |
 //! | [`livekit`] | rooms: subscribe to a broadcaster, publish to viewers |
@@ -23,12 +24,15 @@
 //! | [`text`] | which words of a text the rules forbid; pure |
 //! | [`track`] | findings in, moving regions out; pure |
 //! | [`censor`] | what the rules cover, and how it is covered |
+//! | [`store`] | what outlives the process: streams, detections, rules, feedback |
+//! | [`notify`] | tells the operator's own server what happens |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
 
 pub mod api;
 pub mod app;
+pub mod ask;
 pub mod censor;
 pub mod cli;
 pub mod config;
@@ -36,9 +40,11 @@ pub mod detect;
 pub mod livekit;
 pub mod load;
 pub mod media;
+pub mod notify;
 pub mod pipeline;
 pub mod runtime;
 pub mod session;
+pub mod store;
 pub mod telemetry;
 pub mod text;
 pub mod track;

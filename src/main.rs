@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use scrim::app::App;
+use scrim::ask::{Question, ask};
 use scrim::cli::{self, Cli, Command};
 use scrim::config::{Level, Log};
 use scrim::load;
@@ -30,6 +31,11 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             App::assemble(config).await?.run(signals).await?;
         }
         Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
+        Command::Health { live } => {
+            let config = cli.load(&cli::environment())?;
+            let question = if live { Question::Live } else { Question::Ready };
+            println!("{}", ask(config.http.listen, question).await?);
+        }
         Command::Load(options) => {
             telemetry::init(&Log { level: Level::Error, ..Log::default() })?;
             return Ok(load::run(&options, cli.dev, Signals::install()?).await.into());

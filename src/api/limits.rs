@@ -87,7 +87,9 @@ fn network(client: IpAddr) -> IpAddr {
 /// The limit of a route; `None` for those that are exempt.
 fn class(route: Option<&str>, method: &Method) -> Option<Class> {
     match route {
-        Some("/censorship/rules/{room}") if method != Method::GET => Some(Class::Strict),
+        Some("/censorship/rules" | "/censorship/rules/{room}") if method != Method::GET => {
+            Some(Class::Strict)
+        }
         Some("/livekit/webhook" | "/metrics" | "/health" | "/health/live" | "/health/ready") => {
             None
         }

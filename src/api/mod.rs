@@ -5,15 +5,21 @@
 //! marks; rate limits; the route.
 
 mod access;
+mod analytics;
+mod audit;
 mod cors;
 mod deliveries;
+mod detections;
 mod error;
 mod events;
 mod extract;
+mod feedback;
 mod health;
 mod limits;
 mod names;
+mod notifications;
 mod ops;
+mod pages;
 mod request;
 mod rules;
 mod server;
@@ -30,14 +36,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use livekit_api::webhooks::WebhookReceiver;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 pub use events::{Feed, FeedActor};
 pub use health::{
-    Condition, Dependencies, DetectorHealth, HealthSource, LivekitHealth, LoadHealth,
+    Condition, DatabaseHealth, Dependencies, DetectorHealth, HealthSource, LivekitHealth,
+    LoadHealth,
 };
 pub use names::{PROCESSED_SUFFIX, processed};
 pub use server::serve;
@@ -45,6 +52,7 @@ pub use server::serve;
 use crate::config::Config;
 use crate::media::clock;
 use crate::session::Manager;
+use crate::store::{Journal, Store};
 use crate::telemetry::Metrics;
 
 /// What the API is made of.
@@ -62,6 +70,12 @@ pub struct Parts {
     pub health: Arc<dyn HealthSource>,
     /// What `/events` shows.
     pub feed: Feed,
+    /// What outlives the process.
+    pub store: Store,
+    /// Keeps what nobody waits for.
+    pub journal: Journal,
+    /// Webhooks that the process before has dealt with, oldest first.
+    pub webhooks: Vec<String>,
     /// Ends event streams, and readiness.
     pub stop: CancellationToken,
 }
@@ -93,7 +107,7 @@ impl State {
         Self(Arc::new(Inner {
             verifier: access::Verifier::new(config.access.jwt_secret.expose(), config.dev),
             receiver: webhook::receiver(&config.livekit),
-            deliveries: Mutex::default(),
+            deliveries: Mutex::new(deliveries::Deliveries::after(&parts.webhooks)),
             windows: Mutex::new(limits::Windows::new(window)),
             cached_health: health::Cached::default(),
             started: clock::now(),
@@ -125,6 +139,14 @@ impl State {
         &self.0.parts.feed
     }
 
+    fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.0.parts.journal
+    }
+
     fn stop(&self) -> &CancellationToken {
         &self.0.parts.stop
     }
@@ -154,6 +176,25 @@ impl State {
     }
 }
 
+/// What is read from and written to the database.
+fn history() -> Router<State> {
+    let global = get(rules::get_global).put(rules::put_global).delete(rules::delete_global);
+    let room = get(rules::get_room).put(rules::put_room).delete(rules::delete_room);
+    Router::new()
+        .route("/censorship/rules", global)
+        .route("/censorship/rules/{room}", room)
+        .route("/censorship/sessions", get(streams::sessions))
+        .route("/censorship/events", get(detections::list))
+        .route("/room/analytics/{room}", get(analytics::room))
+        .route("/analytics", get(analytics::all))
+        .route("/audit", get(audit::list))
+        .route("/notifications", get(notifications::list))
+        .route("/notifications/{id}/retry", post(notifications::retry))
+        .route("/feedback/detection", post(feedback::detection))
+        .route("/feedback/{room}", delete(feedback::reset_room))
+        .route("/feedback/{room}/{class}", delete(feedback::reset_class))
+}
+
 /// The whole API.
 pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
@@ -164,7 +205,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/streams", get(streams::list))
         .route("/streams/{id}", get(streams::get))
         .route("/streams/{id}/cover", post(streams::cover))
-        .route("/censorship/rules/{room}", get(rules::get).put(rules::put).delete(rules::delete))
+        .merge(history())
         .route("/token", post(tokens::token))
         .route("/livekit/webhook", post(webhook::receive))
         .route("/events", get(events::events))

@@ -2,6 +2,8 @@
 
 use super::load::Problem;
 use super::{Config, DEV_API_SECRET};
+use crate::store::Backend;
+use crate::telemetry::trace::Endpoint;
 
 /// Shortest secret that is accepted outside development mode, in bytes: as many as HS256's hash.
 const SECRET_MIN: usize = 32;
@@ -14,6 +16,16 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut found = Found::default();
     http(config, &mut found);
     livekit(config, &mut found);
+    database(config, &mut found);
+    let notify = &config.notify;
+    if notify.is_on()
+        && !["http://", "https://"].iter().any(|scheme| notify.url.starts_with(scheme))
+    {
+        found.add("notify.url", &notify.url, "must begin with http:// or https://, or be empty");
+    }
+    if notify.is_on() {
+        found.secret("notify.secret", notify.secret.expose());
+    }
     if !config.dev {
         found.secret("livekit.api_secret", config.livekit.api_secret.expose());
         found.secret("access.jwt_secret", config.access.jwt_secret.expose());
@@ -26,6 +38,12 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let decay = config.pipeline.confidence_decay_rate;
     found.range("pipeline.confidence_decay_rate", decay, 0.0, 1.0);
     found.range("shutdown.deadline_s", config.shutdown.deadline_s, 1, 300);
+    let endpoint = &config.telemetry.otlp_endpoint;
+    if !endpoint.is_empty()
+        && let Err(problem) = endpoint.parse::<Endpoint>()
+    {
+        found.add("telemetry.otlp_endpoint", endpoint, &problem.to_string());
+    }
     // Which classes exist is known only once the models are loaded: here each counts as known.
     let classes: Vec<&String> = config.rules.classes.iter().flat_map(|c| c.keys()).collect();
     for problem in config.rules.check(&classes) {
@@ -74,6 +92,20 @@ fn livekit(config: &Config, found: &mut Found) {
     if config.dev && livekit.api_secret.is_empty() {
         found.add("livekit.api_secret", "", "must be set when livekit.api_key is");
     }
+}
+
+fn database(config: &Config, found: &mut Found) {
+    let database = &config.database;
+    if let Err(error) = Backend::of(database.url.expose()) {
+        // Without the value: it may hold a password.
+        found.0.push(Problem {
+            key: "database.url".into(),
+            value: None,
+            detail: error.to_string(),
+        });
+    }
+    found.range("database.connections", database.connections, 3, 500);
+    found.range("database.retention_days", database.retention_days, 0, 36_500);
 }
 
 fn detect(config: &Config, found: &mut Found) {

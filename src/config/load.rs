@@ -17,15 +17,18 @@ pub type Environment = BTreeMap<String, String>;
 const PREFIX: &str = "SCRIM__";
 
 /// Variables with names of their own, weakest first where two set one key.
-const NAMED: [(&str, &str); 14] = [
+const NAMED: [(&str, &str); 17] = [
     ("LIVEKIT_WS_URL", "livekit.url"),
     ("LIVEKIT_WS_URL", "livekit.public_url"),
     ("LIVEKIT_URL", "livekit.url"),
     ("LIVEKIT_API_KEY", "livekit.api_key"),
     ("LIVEKIT_API_SECRET", "livekit.api_secret"),
+    ("DATABASE_URL", "database.url"),
     ("JWT_SECRET", "access.jwt_secret"),
     ("ALLOWED_ORIGINS", "http.cors_origins"),
     ("LOG_LEVEL", "log.level"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
     ("ENABLE_CENSORSHIP", "censorship.enabled"),
     ("PROCESSING_FPS", "pipeline.processing_fps"),
     ("CONFIDENCE_DECAY_RATE", "pipeline.confidence_decay_rate"),
@@ -35,7 +38,8 @@ const NAMED: [(&str, &str); 14] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-const SECRETS: [&str; 2] = ["livekit.api_secret", "access.jwt_secret"];
+const SECRETS: [&str; 4] =
+    ["livekit.api_secret", "database.url", "notify.secret", "access.jwt_secret"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

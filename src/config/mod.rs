@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
-    Access, Audience, Censorship, Detect, Format, Http, Level, Limits, Livekit, Log, Pipeline,
-    Shutdown,
+    Access, Audience, Censorship, Database, Detect, Format, Http, Level, Limits, Livekit, Log,
+    Notify, Pipeline, Shutdown, Telemetry,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
@@ -41,6 +41,10 @@ pub struct Config {
     pub http: Http,
     /// The LiveKit server.
     pub livekit: Livekit,
+    /// What outlives the process.
+    pub database: Database,
+    /// The operator's own server, which is told what happens.
+    pub notify: Notify,
     /// Who may call what.
     pub access: Access,
     /// How often a client may call.
@@ -55,6 +59,8 @@ pub struct Config {
     pub rules: Document,
     /// What is logged.
     pub log: Log,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// What happens on SIGTERM.
     pub shutdown: Shutdown,
 }
@@ -65,6 +71,8 @@ impl Default for Config {
             dev: false,
             http: Http::default(),
             livekit: Livekit::default(),
+            database: Database::default(),
+            notify: Notify::default(),
             access: Access::default(),
             limits: Limits::default(),
             detect: Detect::default(),
@@ -72,6 +80,7 @@ impl Default for Config {
             censorship: Censorship::default(),
             rules: default_rules(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             shutdown: Shutdown::default(),
         }
     }

@@ -100,6 +100,41 @@ fn with_scheme(url: &str, base: &str) -> String {
     format!("{base}{secure}://{}", rest.trim_end_matches('/'))
 }
 
+/// `[database]`: what outlives the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Never printed: it may hold a password.
+    pub url: Secret,
+    /// Most connections to PostgreSQL.
+    pub connections: u32,
+    /// How long streams, detections and feedback are kept, in days; 0: for ever.
+    pub retention_days: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite:.scrim/data/scrim.db".into(), connections: 8, retention_days: 90 }
+    }
+}
+
+/// `[notify]`: the operator's own server, which is told what happens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// Where to; empty: nowhere.
+    pub url: String,
+    /// Secret of the signatures, at least 32 characters.
+    pub secret: Secret,
+}
+
+impl Notify {
+    /// Whether there is somebody to tell.
+    pub fn is_on(&self) -> bool {
+        !self.url.is_empty()
+    }
+}
+
 /// Who may have something without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -276,6 +311,22 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self { level: Level::Info, format: Format::Pretty }
+    }
+}
+
+/// `[telemetry]`: where traces go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// The collector of OpenTelemetry traces, `http://host:4318`; empty: none.
+    pub otlp_endpoint: String,
+    /// What this service is called in them.
+    pub service_name: String,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { otlp_endpoint: String::new(), service_name: "scrim".into() }
     }
 }
 

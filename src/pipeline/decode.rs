@@ -12,6 +12,7 @@ use crate::media::clock::{self, ReleaseClock};
 use crate::media::decode::Decoder;
 use crate::media::thumb::Thumb;
 use crate::media::{Link, Picture, VideoCodec, VideoFrame};
+use crate::telemetry::trace::Milestone;
 use crate::telemetry::{Direction, Processor};
 
 /// RTP ticks a second of any video codec.
@@ -81,6 +82,7 @@ impl Stage {
             self.links.dropped();
             return None;
         };
+        self.links.trace.reach(Milestone::Frame, frame.arrived);
         Some(self.describe(frame, picture, due))
     }
 

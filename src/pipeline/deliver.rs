@@ -15,6 +15,7 @@ use super::output::Output;
 use super::{Controls, Links};
 use crate::media::clock;
 use crate::media::{Picture, VideoCodec};
+use crate::telemetry::trace::Milestone;
 
 /// Released frames that may wait for the encoder. When full, a frame is left out, and the next one
 /// is a keyframe: later frames are worth more than late ones.
@@ -80,6 +81,7 @@ impl Stage {
         self.output.show(&decoded, &verdict, keep);
         let sent = clock::now().max(decoded.frame.due);
         let added = sent.saturating_duration_since(decoded.arrived);
+        self.links.trace.reach(Milestone::Release, sent);
         self.links.figures.added_latency(added);
         self.links.metrics.global().added_latency.observe_time(added);
     }

@@ -28,6 +28,7 @@ use crate::media::clock::{self, Rebase};
 use crate::media::{Source, VideoFrame};
 use crate::runtime::{Joined, Permits, Thread};
 use crate::session::Event;
+use crate::telemetry::trace::StreamTrace;
 use crate::telemetry::{Metrics, Outcome, RoomMetrics};
 
 pub(crate) mod audio;
@@ -47,6 +48,7 @@ mod rate;
 mod release;
 #[cfg(feature = "test-hooks")]
 pub mod replay;
+mod sightings;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod soak;
 mod switch;
@@ -110,6 +112,8 @@ pub(crate) struct Links {
     pub delay: Arc<Delay>,
     /// How many streams may encode at a time.
     pub encoders: Arc<Permits>,
+    /// The stream's trace.
+    pub trace: StreamTrace,
 }
 
 impl Links {

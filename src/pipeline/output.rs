@@ -14,6 +14,7 @@ use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock;
 use crate::media::encode::{self, Encoded, Encoder, RateChange};
 use crate::media::{Picture, Source, VideoCodec};
+use crate::telemetry::trace::Splices;
 use crate::telemetry::{Direction, Processor};
 
 /// How often the encoder's rate follows the source's.
@@ -55,6 +56,7 @@ pub(super) struct Output {
     rate: Rate,
     last_rate_step: Option<Instant>,
     missing: Missing,
+    splices: Splices,
 }
 
 /// Frames that did not leave, and when the log was last told of some.
@@ -98,6 +100,7 @@ impl Output {
             rate: Rate::default(),
             last_rate_step: None,
             missing: Missing::default(),
+            splices: Splices::new(links.trace.clone()),
         }
     }
 
@@ -156,7 +159,9 @@ impl Output {
             }
             Way::Encode { keyframe } => self.cover(decoded, verdict, keyframe, keep),
         };
-        if !left && let Some(frames) = self.missing.add(now) {
+        if left {
+            self.splices.frame(step.way != Way::Forward, now);
+        } else if let Some(frames) = self.missing.add(now) {
             tracing::warn!(room = self.room, source = ?self.source, frames, "frames left out");
         }
         // One that was left out is due at once: what viewers see is not covered yet.

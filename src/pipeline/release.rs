@@ -10,14 +10,19 @@ use super::decode::Decoded;
 use super::delay::Settler;
 use super::deliver::{Released, Task};
 use super::guard::{self, Guard, Reason, Step, Verdict};
+use super::sightings::{Sighting, Sightings};
 use super::text;
 use super::{Controls, Links, Spec};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
+use uuid::Uuid;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
 use crate::media::clock;
+use crate::media::Rect;
 use crate::session::Event;
+use crate::store::{self, Detection, Kind};
+use crate::telemetry::trace::Milestone;
 use crate::telemetry::{Outcome, Processor, Reason as Cover};
 use crate::track::is_text;
 
@@ -30,8 +35,6 @@ const IDLE_GAP: Duration = Duration::from_millis(170);
 const ANSWER: Duration = Duration::from_millis(50);
 /// Answers from which it can be told better.
 const ENOUGH: u32 = 100;
-/// A class that was not seen for this long is news again.
-const NEWS_AFTER: Duration = Duration::from_secs(2);
 
 /// The guard's settings for frames that this stage releases.
 pub(super) fn config(max_gap: Duration, track: crate::track::Config) -> guard::Config {
@@ -80,7 +83,7 @@ pub(super) struct Stage {
     gap: bool,
     answers: SyncSender<Input>,
     text: text::Desk,
-    news: HashMap<Arc<str>, Instant>,
+    sightings: Sightings,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
     /// The metric of each class met so far.
@@ -114,7 +117,7 @@ impl Stage {
             gap: false,
             answers,
             text,
-            news: HashMap::new(),
+            sightings: Sightings::default(),
             unverified: None,
             counted: HashMap::new(),
         }
@@ -229,8 +232,12 @@ impl Stage {
         match &answer.result {
             Ok(findings) => {
                 self.links.figures.analysed.fetch_add(1, Relaxed);
+                self.links.trace.reach(Milestone::Verdict, clock::now());
                 for finding in findings {
-                    self.report(finding, None);
+                    self.report(finding, index, None);
+                }
+                for sighting in self.sightings.rest(clock::now()) {
+                    self.tell(sighting);
                 }
                 if findings.iter().any(|finding| self.counts(finding)) {
                     self.prepare(index);
@@ -253,9 +260,10 @@ impl Stage {
             Ok(found) => {
                 if self.policy.classes.is_empty() {
                     self.links.figures.analysed.fetch_add(1, Relaxed);
+                    self.links.trace.reach(Milestone::Verdict, clock::now());
                 }
                 for found in found {
-                    self.report(&found.into(), found.rule.as_deref());
+                    self.report(&found.into(), index, found.rule.as_ref());
                 }
                 if !found.is_empty() {
                     self.prepare(index);
@@ -286,9 +294,9 @@ impl Stage {
         }
     }
 
-    /// Counts a finding that the rules cover; tells of it, and of the `rule` that forbids a word,
-    /// when its class is news.
-    fn report(&mut self, finding: &Finding, rule: Option<&str>) {
+    /// Counts a finding that the rules cover, and tells of it, and of the `rule` that forbids a
+    /// word, when that is due.
+    fn report(&mut self, finding: &Finding, index: u64, rule: Option<&Arc<str>>) {
         if !self.counts(finding) {
             return;
         }
@@ -298,19 +306,27 @@ impl Stage {
             .entry(finding.class.clone())
             .or_insert_with(|| room.detections(&finding.class))
             .inc();
-        let now = clock::now();
-        let last = self.news.insert(finding.class.clone(), now);
-        if last.is_none_or(|last| now - last > NEWS_AFTER) {
-            let rect = finding.rect;
-            let _ = self.links.events.send(Event::Detection {
-                stream_id: self.spec.stream,
-                room_name: self.spec.room.clone(),
-                class: finding.class.to_string(),
-                score: finding.score,
-                rule: rule.map(ToOwned::to_owned),
-                bbox: [rect.x, rect.y, rect.w, rect.h],
-            });
+        if let Some(sighting) = self.sightings.see(finding, index, rule, clock::now()) {
+            self.tell(sighting);
         }
+    }
+
+    fn tell(&self, sighting: Sighting) {
+        let Rect { x, y, w, h } = sighting.rect;
+        let id = Uuid::now_v7();
+        let _ = self.links.events.send(Event::Detection(Detection {
+            id,
+            at: store::at(id),
+            stream_id: self.spec.stream,
+            room: self.spec.room.clone(),
+            kind: if is_text(&sighting.class) { Kind::Text } else { Kind::Object },
+            class: sighting.class.to_string(),
+            score: sighting.score.into(),
+            bbox: [x, y, w, h].map(f64::from),
+            frame: sighting.frame,
+            findings: sighting.findings,
+            rule: sighting.rule.as_deref().map(ToOwned::to_owned),
+        }));
     }
 
     fn release(&mut self, index: u64, verdict: Verdict) {

@@ -209,6 +209,7 @@ impl Sampler {
         let load = self.meter.add(sample);
         let cpu = if load.cores > 0.0 { load.busy / load.cores } else { 0.0 };
         self.metrics.set_busy(cpu, load.detection_busy);
+        self.metrics.set_memory_available(load.memory_available.unwrap_or_default());
         self.load.send_replace(load);
     }
 }

@@ -17,6 +17,7 @@ use crate::livekit::{
 use crate::pipeline::{Delay, Figures, Links};
 use crate::runtime::{Exit, Permits, Supervisor};
 use crate::telemetry::Metrics;
+use crate::telemetry::trace::StreamTrace;
 
 /// How long joining both rooms may take.
 const JOIN: Duration = Duration::from_secs(8);
@@ -35,6 +36,7 @@ pub(super) struct Opening {
     pub figures: Arc<Figures>,
     pub controls: mpsc::Receiver<Control>,
     pub encoders: Arc<Permits>,
+    pub trace: StreamTrace,
 }
 
 /// A stream in both rooms.
@@ -118,6 +120,7 @@ impl Opening {
             figures: self.figures,
             delay: Arc::new(Delay::new(&self.policy)),
             encoders: self.encoders,
+            trace: self.trace,
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =

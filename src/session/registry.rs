@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -15,17 +16,20 @@ use super::entry::Entry;
 use super::load::Load;
 use super::memory::{Memory, Said};
 use super::open::{self, Opened};
+use super::rulebook::Rulebook;
 use super::stream::{Control, End};
 use super::{
-    Command, Event, Manager, Origin, RulesError, Settings, Start, StartError, State, Summary,
-    Target, Viewers,
+    Command, Event, Manager, Origin, Settings, Start, StartError, State, Summary, Target, Viewers,
 };
-use crate::censor::Document;
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::media::clock;
 use crate::runtime::Permits;
+use crate::store::Journal;
 use crate::telemetry::Metrics;
+use crate::telemetry::trace::Milestone;
+
+mod words;
 
 /// Requests that may wait for the actor; when full, callers wait.
 const COMMANDS: usize = 64;
@@ -44,6 +48,8 @@ pub struct Registry {
     live: Vec<Entry>,
     past: VecDeque<Summary>,
     memory: Memory,
+    rulebook: Rulebook,
+    journal: Option<Journal>,
     /// How many streams may encode at a time: half of the processors, so that however much is to be
     /// covered, the other half is left for verifying.
     encoders: Arc<Permits>,
@@ -75,6 +81,8 @@ impl Registry {
             live: Vec::new(),
             past: VecDeque::new(),
             memory: Memory::default(),
+            rulebook: Rulebook::default(),
+            journal: None,
             encoders: Arc::new(Permits::new(processors / 2)),
             load,
             tasks: JoinSet::new(),
@@ -147,11 +155,20 @@ impl Registry {
             Command::Cover { stream, on, mute, reason, reply } => {
                 let _ = reply.send(self.cover(stream, on, mute, reason.as_deref()));
             }
-            Command::Rules { room, reply } => {
-                let _ = reply.send(self.said(&room).room);
+            Command::CheckRules(rules, reply) => {
+                let _ = reply.send(rules.check(&self.detect.classes()));
             }
-            Command::SetRules { room, rules, reply } => {
-                let _ = reply.send(self.set_rules(room, rules));
+            Command::Configured(room, reply) => {
+                let _ = reply.send(self.configured(&room, &self.said(&room).rules));
+            }
+            Command::SetRules { scope, saved, reply } => {
+                self.set_rules(scope, *saved);
+                let _ = reply.send(());
+            }
+            Command::SetThreshold { room, class, threshold, reply } => {
+                self.rulebook.set_threshold(&room, class.as_deref(), threshold);
+                self.tell(|entry| entry.room == room);
+                let _ = reply.send(());
             }
             Command::Viewers { room, identity, joined } => self.viewer(&room, &identity, joined),
             Command::Close(reply) => {
@@ -167,17 +184,15 @@ impl Registry {
             return;
         }
         let said = match start.origin {
-            Origin::Operator => {
-                let room = self.said(&start.room).room;
-                Said { rules: start.rules, room, cover: None }
-            }
+            Origin::Operator => Said { rules: start.rules, cover: None },
             Origin::Webhook => self.memory.recall(&start.room),
         };
-        let policy = Arc::new(self.settings.policy(&said.over_all()));
+        let policy = Arc::new(self.policy(&start.room, &said.rules));
         if let Some(entry) = self.live.iter_mut().find(|e| e.room == start.room) {
             if (entry.origin, start.origin) == (Origin::Webhook, Origin::Operator) {
                 let claim = entry.claim(said.rules, policy, reply);
                 self.claims.spawn(claim);
+                self.keep(&start.room);
             } else {
                 let (room, stream) = (start.room, entry.id);
                 let _ = reply.send(Err(StartError::AlreadyLive { room, stream }));
@@ -207,7 +222,11 @@ impl Registry {
             opened,
             waiting_for_end: Vec::new(),
             presence: Presence::default(),
+            shown: None,
+            untold: false,
         };
+        let began = (clock::now(), SystemTime::now());
+        let trace = self.settings.tracer.stream(entry.id.as_u128(), &entry.room, began);
         let opening = open::Opening {
             spec: super::Spec {
                 id: entry.id,
@@ -223,27 +242,35 @@ impl Registry {
             figures: entry.figures.clone(),
             controls,
             encoders: self.encoders.clone(),
+            trace: trace.clone(),
         };
         entry.cover_again();
         let (id, stop, events) = (entry.id, entry.stop.clone(), self.events.clone());
         let mut summary = entry.summary();
         let status = entry.status.clone();
+        let room = entry.room.clone();
         self.live.push(entry);
+        self.keep(&room);
         self.tasks.spawn(async move {
             match opening.open(&stop).await {
                 Ok(Opened { stream, rooms }) => {
                     let room_name = summary.room_name.clone();
                     (summary.state, summary.problems) = status.read();
+                    trace.reach(Milestone::Joined, clock::now());
                     tracing::info!(stream_id = %id, room = room_name, "stream started");
-                    let _ = events.send(Event::Started { stream_id: id, room_name });
+                    let (origin, started_at) = (summary.origin, summary.started_at);
+                    let started = Event::Started { stream_id: id, room_name, origin, started_at };
+                    let _ = events.send(started);
                     opened_in.send_replace(Some(Ok(())));
                     let _ = reply.send(Ok(summary));
                     let end = stream.run(stop).await;
                     rooms.leave().await;
+                    trace.end(end.reason(), clock::now());
                     (id, Some(end))
                 }
                 Err(error) => {
                     tracing::warn!(stream_id = %id, room = summary.room_name, %error, "stream not started");
+                    trace.end(Some(&error.to_string()), clock::now());
                     opened_in.send_replace(Some(Err(error.clone())));
                     let _ = reply.send(Err(error));
                     (id, None)
@@ -251,31 +278,6 @@ impl Registry {
             }
         });
         self.gauge();
-    }
-
-    /// What was said of a room, live or not.
-    fn said(&self, room: &str) -> Said {
-        let live = self.live.iter().find(|e| e.room == room);
-        live.map_or_else(|| self.memory.recall(room), |entry| entry.said.clone())
-    }
-
-    /// New rules for a room, and for the stream that runs in it.
-    fn set_rules(&mut self, room: String, rules: Document) -> Result<(), RulesError> {
-        let problems = rules.check(&self.detect.classes());
-        if !problems.is_empty() {
-            return Err(RulesError::Invalid(problems));
-        }
-        let Some(entry) = self.live.iter_mut().find(|e| e.room == room) else {
-            let mut said = self.memory.recall(&room);
-            said.set_room(rules);
-            self.memory.keep(room, said);
-            return Ok(());
-        };
-        let policy = Arc::new(self.settings.policy(&rules));
-        entry.controls.try_send(Control::Rules(policy)).map_err(|_| RulesError::Busy)?;
-        entry.said.set_room(rules);
-        tracing::info!(stream_id = %entry.id, room, rules = ?entry.said.room, "new rules");
-        Ok(())
     }
 
     /// Whether one more stream fits.
@@ -290,7 +292,14 @@ impl Registry {
         let now = clock::now();
         for entry in &mut self.live {
             entry.presence.observe(entry.figures.received.load(Relaxed), now);
+            let live = entry.status.read().0 == State::Live;
+            entry.shown = match entry.shown.take() {
+                None if live => Some(self.metrics.room(&entry.room).live()),
+                shown => shown.filter(|_| live),
+            };
         }
+        self.gauge();
+        self.tell(|entry| entry.untold);
     }
 
     fn end(&mut self, target: &Target, reply: oneshot::Sender<Option<Summary>>) {
@@ -337,7 +346,11 @@ impl Registry {
         let _ = self.events.send(Event::Ended {
             stream_id: id,
             room_name: summary.room_name.clone(),
+            origin: summary.origin,
+            started_at: summary.started_at,
+            ended_at: summary.ended_at.unwrap_or(summary.started_at),
             statistics: summary.statistics.clone(),
+            problems: summary.problems.clone(),
         });
         for reply in entry.waiting_for_end {
             let _ = reply.send(Some(summary.clone()));
@@ -367,7 +380,9 @@ impl Registry {
         entry.status.covering(on);
         entry.said.cover = on.then_some(mute);
         tracing::info!(stream_id = %stream, room = entry.room, on, mute, reason, "dump button");
-        Some(entry.summary())
+        let summary = entry.summary();
+        self.keep(&summary.room_name);
+        Some(summary)
     }
 
     fn viewer(&mut self, processed: &str, identity: &str, joined: bool) {
@@ -380,6 +395,7 @@ impl Registry {
 
     fn gauge(&self) {
         self.metrics.active_streams().set(i64::try_from(self.live.len()).unwrap_or(i64::MAX));
+        self.metrics.set_streams(self.live.iter().filter_map(|e| e.status.read().0.label()));
     }
 }
 
@@ -395,6 +411,7 @@ mod tests {
     use crate::pipeline::Watch;
     use crate::runtime::{Exit, Supervisor};
     use crate::session::Limits;
+    use crate::telemetry::trace::Tracer;
 
     /// A model that finds nothing.
     struct Blind;
@@ -434,6 +451,7 @@ mod tests {
             rules: Document::default(),
             enabled: true,
             limits,
+            tracer: Tracer::default(),
         }
     }
 

@@ -84,6 +84,16 @@ pub(super) enum End {
     Lost(String),
 }
 
+impl End {
+    /// Why a room was lost.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Stopped => None,
+            Self::Lost(reason) => Some(reason),
+        }
+    }
+}
+
 struct Run {
     stream: Stream,
     slots: BTreeMap<Source, Slot>,

@@ -109,6 +109,32 @@ labels! {
     }
 }
 
+labels! {
+    /// Where a stream stands.
+    StreamState {
+        /// Joining the rooms.
+        Starting = "starting",
+        /// No broadcaster's video yet.
+        Waiting = "waiting",
+        /// Frames are released.
+        Live = "live",
+        /// A connection to LiveKit is being remade.
+        Reconnecting = "reconnecting",
+        /// Being stopped.
+        Ending = "ending",
+    }
+}
+
+labels! {
+    /// What became of a span.
+    Fate {
+        /// The collector has it.
+        Sent = "sent",
+        /// The queue was full, or the collector did not take it.
+        Dropped = "dropped",
+    }
+}
+
 /// Where a breaker stands; its number is the gauge's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
@@ -168,4 +194,24 @@ pub(super) struct ReasonLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RefusedLabels {
     pub(super) reason: Refused,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RoomLabels {
+    pub(super) room_name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct StreamStateLabels {
+    pub(super) state: StreamState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct FateLabels {
+    pub(super) fate: Fate,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct VersionLabels {
+    pub(super) version: &'static str,
 }

@@ -17,9 +17,10 @@ use super::histogram::Histogram;
 use super::labels::{
     Breaker, DetectionLabels, DetectorLabels, Direction, DirectionLabels, HttpLabels, Outcome,
     OutcomeLabels, Processor, ProcessorLabels, QueueLabels, Reason, ReasonLabels, Refused,
-    RefusedLabels,
+    RefusedLabels, RoomLabels,
 };
 use super::rooms::Rooms;
+use super::service::Service;
 
 /// Rooms with labels of their own; what comes when all are in use is counted under [`OTHER`].
 pub const ROOMS_MAX: usize = 200;
@@ -52,12 +53,43 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     http: Histograms<HttpLabels>,
     load: Load,
+    service: Service,
     censorship: Gauge,
     rooms: Mutex<Rooms>,
     detector_up: Family<DetectorLabels, Gauge>,
     breaker: Family<DetectorLabels, Gauge>,
     queue: Family<QueueLabels, Gauge>,
     global: Global,
+    database: Database,
+}
+
+/// What is written to the database.
+#[derive(Debug)]
+pub struct Database {
+    /// Things that wait to be written.
+    pub waiting: Gauge,
+    /// Detections and other news that were given up: the queue was full, or the database refused.
+    pub lost: Counter,
+    /// 1 when it answers.
+    pub up: Gauge,
+}
+
+impl Database {
+    fn declare(declare: &mut Declare<'_>, queue: &Family<QueueLabels, Gauge>) -> Self {
+        Self {
+            waiting: queue.get_or_create_owned(&QueueLabels { queue: "database" }),
+            lost: declare.metric(
+                "scrim_database_lost",
+                "Detections and other news that could not be kept",
+                Counter::default(),
+            ),
+            up: declare.metric(
+                "scrim_database_up",
+                "1 when the database answers",
+                Gauge::default(),
+            ),
+        }
+    }
 }
 
 /// How much runs, and how much more could.
@@ -100,6 +132,7 @@ pub(super) struct PerRoom {
     pub(super) detections: Family<DetectionLabels, Counter>,
     pub(super) processing: Histograms<ProcessorLabels>,
     pub(super) frames: Family<OutcomeLabels, Counter>,
+    pub(super) live: Family<RoomLabels, Gauge>,
 }
 
 /// Metrics without a room label that every stream bumps.
@@ -140,6 +173,7 @@ impl Metrics {
                 Histogram::new(REQUEST)
             });
         let load = Load::declare(&mut declare);
+        let service = Service::declare(&mut declare);
         let censorship = declare.metric(
             "scrim_censorship_enabled",
             "1 unless everything is forwarded",
@@ -161,6 +195,11 @@ impl Metrics {
                 "Frames by what became of them",
                 Family::default(),
             ),
+            live: declare.metric(
+                "scrim_live_streams",
+                "Streams with a broadcaster's video",
+                Family::default(),
+            ),
         };
         let detector_up =
             declare.metric("detector_up", "1 when the detector answers", Family::default());
@@ -172,9 +211,22 @@ impl Metrics {
         let queue =
             declare.metric("scrim_queue_depth", "Items waiting in a queue", Family::default());
         let global = Global::declare(&mut declare);
+        let database = Database::declare(&mut declare, &queue);
         registry.register_collector(Box::new(super::process::ProcessCollector));
+        registry.register_collector(Box::new(super::runtime::RuntimeCollector));
         let rooms = Mutex::new(Rooms::new(ROOMS_MAX, per_room));
-        Self(Arc::new(Inner { http, load, censorship, rooms, detector_up, breaker, queue, global }))
+        Self(Arc::new(Inner {
+            http,
+            load,
+            service,
+            censorship,
+            rooms,
+            detector_up,
+            breaker,
+            queue,
+            global,
+            database,
+        }))
     }
 
     /// The histogram of answered requests. `method` and `route` must come from closed sets.
@@ -199,6 +251,10 @@ impl Metrics {
         self.0.load.detect_busy.set(detection);
     }
 
+    pub(super) fn service(&self) -> &Service {
+        &self.0.service
+    }
+
     /// Shows whether anything is covered at all.
     pub fn set_censorship(&self, enabled: bool) {
         self.0.censorship.set(enabled.into());
@@ -219,6 +275,11 @@ impl Metrics {
     /// The gauge of a queue's depth; keep it, do not look it up for each item.
     pub fn queue_depth(&self, queue: &'static str) -> Gauge {
         self.0.queue.get_or_create_owned(&QueueLabels { queue })
+    }
+
+    /// What is written to the database.
+    pub fn database(&self) -> &Database {
+        &self.0.database
     }
 
     /// The metrics that all streams share.
@@ -290,6 +351,7 @@ pub(super) struct RoomInner {
     pub(super) families: PerRoom,
     pub(super) frames: [Counter; 4],
     pub(super) processing: [Histogram; Processor::ALL.len()],
+    pub(super) live: Gauge,
     /// Classes that have a series, to be forgotten with the room.
     pub(super) classes: Mutex<BTreeSet<String>>,
 }
@@ -316,10 +378,10 @@ impl RoomMetrics {
 
 /// Registers under names as the contract has them. The library appends `_total` to counters and
 /// the full stop to help texts.
-struct Declare<'a>(&'a mut Registry);
+pub(super) struct Declare<'a>(&'a mut Registry);
 
 impl Declare<'_> {
-    fn metric<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+    pub(super) fn metric<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
         self.0.register(name, help, metric.clone());
         metric
     }

@@ -1,4 +1,4 @@
-//! Logs and metrics, each declared once.
+//! Logs, metrics and traces, each declared once.
 
 mod histogram;
 mod labels;
@@ -6,14 +6,18 @@ mod logging;
 mod metrics;
 mod process;
 mod rooms;
+mod runtime;
+mod service;
 mod text;
+pub mod trace;
 mod usage;
 
 pub use histogram::Histogram;
-pub use labels::{Breaker, Direction, Outcome, Processor, Reason, Refused};
+pub use labels::{Breaker, Direction, Fate, Outcome, Processor, Reason, Refused, StreamState};
 pub use logging::init;
 pub use metrics::{Global, Metrics, OTHER, ROOMS_MAX, RoomMetrics};
 pub use process::Process;
 pub(crate) use process::cpu_seconds;
+pub use service::Live;
 pub use text::{OPEN_METRICS, PLAIN, render};
 pub use usage::{Cpu, Usage};

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::labels::{DetectionLabels, Outcome, OutcomeLabels, Processor, ProcessorLabels};
+use super::labels::{
+    DetectionLabels, Outcome, OutcomeLabels, Processor, ProcessorLabels, RoomLabels,
+};
 use super::metrics::{OTHER, PerRoom, RoomInner};
 
 /// Rooms that have labels of their own. When all are taken, the longest unused one whose handles
@@ -60,12 +62,14 @@ fn resolve(families: &PerRoom, label: &str) -> Arc<RoomInner> {
         let labels = ProcessorLabels { room_name: room_name.clone(), processor };
         families.processing.get_or_create_owned(&labels)
     });
+    let live = families.live.get_or_create_owned(&RoomLabels { room_name: room_name.clone() });
     let (families, classes) = (families.clone(), Mutex::default());
-    Arc::new(RoomInner { label: room_name, families, frames, processing, classes })
+    Arc::new(RoomInner { label: room_name, families, frames, processing, live, classes })
 }
 
 fn forget(room: &RoomInner) {
     let room_name = room.label.clone();
+    room.families.live.remove(&RoomLabels { room_name: room_name.clone() });
     for outcome in Outcome::ALL {
         room.families.frames.remove(&OutcomeLabels { room_name: room_name.clone(), outcome });
     }

@@ -146,6 +146,8 @@ class Stack:
             "SCRIM__LIMITS__MAX_CPU": "0",
             "SCRIM__DETECT__BREAKER_OPEN_S": str(BREAKER_SECONDS),
             "LIVEKIT_URL": self.url,
+            # Each test run has a history of its own.
+            "DATABASE_URL": f"sqlite:{self.directory / 'scrim.db'}",
             "SCRIM_TEST_DETECTOR_FAULT": str(self.fault_file),
             "RUST_BACKTRACE": "1",
             **more,

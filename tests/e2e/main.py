@@ -10,7 +10,9 @@ import traceback
 import harness
 import judge
 
-FILES = ("test_setup", "test_media", "test_faults", "test_access", "test_life")
+FILES = (
+    "test_setup", "test_media", "test_faults", "test_access", "test_history", "test_monitoring", "test_life",
+)
 
 
 def show(name, began, verdict, text):
