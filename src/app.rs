@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{
-    self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, LivekitHealth,
-    LoadHealth, Parts,
+    self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, Keys,
+    LivekitHealth, LoadHealth, Parts, Serving, Tls,
 };
 use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Position, Service};
@@ -39,6 +39,8 @@ pub struct App {
     sampler: Sampler,
     feed: FeedActor,
     router: axum::Router,
+    tls: Option<Tls>,
+    keys: Keys,
     stop: CancellationToken,
 }
 
@@ -60,6 +62,7 @@ impl App {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
+        let tls = Tls::open(&config.http)?;
         let credentials = Credentials::from(&config.livekit);
         check_livekit(&credentials).await?;
 
@@ -99,6 +102,7 @@ impl App {
         let (manager, registry) =
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
         let (feed_handle, feed) = Feed::new(manager.events());
+        let keys = Keys::new(Arc::new(api::NoShelf));
         let stop = CancellationToken::new();
         let health = Probe {
             credentials,
@@ -114,9 +118,22 @@ impl App {
             registry: Arc::new(names),
             health: Arc::new(health),
             feed: feed_handle,
+            keys: keys.clone(),
             stop: stop.clone(),
         });
-        Ok(Self { config, listener, detect, metrics, registry, sampler, feed, router, stop })
+        Ok(Self {
+            config,
+            listener,
+            detect,
+            metrics,
+            registry,
+            sampler,
+            feed,
+            router,
+            tls,
+            keys,
+            stop,
+        })
     }
 
     /// Serves until a signal; then ends every stream, lets requests finish, and stops the models,
@@ -126,8 +143,19 @@ impl App {
     ///
     /// When something had to be left behind, or a part that must not end did.
     pub async fn run(self, mut signals: Signals) -> anyhow::Result<()> {
-        let Self { config, listener, detect, metrics, registry, sampler, feed, router, stop } =
-            self;
+        let Self {
+            config,
+            listener,
+            detect,
+            metrics,
+            registry,
+            sampler,
+            feed,
+            router,
+            tls,
+            keys,
+            stop,
+        } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
         // Streams end before the connections do: their viewers and their operators are told.
         let mut streams = Supervisor::new(CancellationToken::new());
@@ -136,8 +164,12 @@ impl App {
             Exit::Cancelled
         });
         let mut edge = Supervisor::new(stop);
-        let http = config.http.clone();
-        edge.spawn("http", |stop| api::serve(listener, router, http, stop));
+        let serving = Serving { http: config.http.clone(), tls: tls.clone() };
+        edge.spawn("http", |stop| api::serve(listener, router, serving, stop));
+        if let Some(tls) = tls {
+            edge.spawn("certificate", |stop| tls.run(stop));
+        }
+        edge.spawn("keys", |stop| keys.run(stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("load", |stop| sampler.run(stop));
         let watched = detect.clone();

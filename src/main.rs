@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use jiff::Timestamp;
 use scrim::app::App;
 use scrim::cli::{self, Cli, Command};
 use scrim::config::{Level, Log};
@@ -30,6 +31,11 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             App::assemble(config).await?.run(signals).await?;
         }
         Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
+        Command::Token(token) => {
+            let config = cli.load(&cli::environment())?;
+            println!("{}", cli::token(&config, &token, Timestamp::now())?);
+        }
+        Command::Key { .. } => anyhow::bail!("not yet"),
         Command::Load(options) => {
             telemetry::init(&Log { level: Level::Error, ..Log::default() })?;
             return Ok(load::run(&options, cli.dev, Signals::install()?).await.into());

@@ -25,7 +25,7 @@ pub trait HealthSource: Send + Sync {
 }
 
 /// A dependency's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// It answers.
@@ -37,7 +37,7 @@ pub enum Condition {
 }
 
 /// LiveKit as seen from here.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LivekitHealth {
     /// Whether it answers.
@@ -51,7 +51,7 @@ pub struct LivekitHealth {
 }
 
 /// A model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorHealth {
     /// Its name in the manifest.
@@ -71,7 +71,7 @@ pub struct DetectorHealth {
 }
 
 /// How busy this machine is, over the last seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadHealth {
     /// Share of the processors that is busy with anything, 0 to 1.
@@ -126,6 +126,8 @@ impl Dependencies {
 /// The last answer and when it came.
 pub(super) type Cached = tokio::sync::Mutex<Option<(Instant, Dependencies)>>;
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Health")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
@@ -140,11 +142,15 @@ pub(super) struct Report {
     process: Figures,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "RunningStreams")]
 #[derive(Serialize)]
 struct Streams {
     active: usize,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "ProcessFigures")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Figures {
@@ -194,6 +200,8 @@ pub(super) async fn health(Extract(state): Extract<State>) -> (StatusCode, Json<
     (status, Json(report))
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Status")]
 #[derive(Serialize)]
 pub(super) struct Short {
     status: &'static str,

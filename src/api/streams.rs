@@ -30,24 +30,42 @@ const PAGE_MAX: usize = 200;
 /// Longest reason for the log, in bytes.
 const REASON_MAX: usize = 500;
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StartRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Start {
+    /// The raw room. It must not end in `-processed`.
+    #[schemars(length(min = 3, max = 50), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     room_name: String,
+    /// The broadcaster's identity; `broadcaster` when left out.
+    #[schemars(
+        length(min = 2, max = 50),
+        regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9 _-]*[A-Za-z0-9_-]$")
+    )]
     participant_name: Option<String>,
+    /// Laid over the room's rules and the global ones.
     #[serde(default)]
     rules: Document,
+    /// The same as in `rules`.
     mode: Option<Mode>,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StartedStream")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Started {
+pub(super) struct Started {
     stream_id: Uuid,
+    /// The raw room, for the broadcaster.
     room_name: String,
+    /// The viewers' room.
     processed_room: String,
+    /// LiveKit's address for clients.
     ws_url: String,
+    /// Lets the broadcaster into the raw room.
     token: String,
+    /// Where the stream stands.
     state: session::State,
 }
 
@@ -90,10 +108,15 @@ pub(super) async fn start(
     Ok((StatusCode::CREATED, headers, cache, Json(started)).into_response())
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "EndRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct End {
+    /// The raw room: its live stream, or its last one.
+    #[schemars(length(min = 3, max = 50), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     room_name: Option<String>,
+    /// The stream.
     stream_id: Option<Uuid>,
 }
 
@@ -117,12 +140,18 @@ pub(super) async fn end(
     Ok(Json(summary))
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "CoverRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Cover {
+    /// Pressed or released.
     on: bool,
+    /// Whether the sound is muted too.
     #[serde(default)]
     mute: bool,
+    /// One line, for the audit log.
+    #[schemars(length(max = 500))]
     reason: Option<String>,
 }
 
@@ -147,20 +176,30 @@ pub(super) async fn cover(
     Ok(Json(summary))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(schemars::JsonSchema, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
+    /// Only streams that stand there.
     state: Option<session::State>,
+    /// Only streams of this raw room.
     room: Option<String>,
+    /// Only streams that were started at this time or later.
     from: Option<Timestamp>,
+    /// Only streams that were started at this time or earlier.
     to: Option<Timestamp>,
+    /// Streams on a page; 50 when left out.
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<usize>,
+    /// `nextCursor` of the page before.
     cursor: Option<Uuid>,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StreamPage")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
+    /// Newest first.
     streams: Vec<Summary>,
     /// Pass as `cursor` for the next page; `null` on the last.
     next_cursor: Option<Uuid>,

@@ -1,5 +1,7 @@
 //! The router against a scripted manager: no network, no LiveKit.
 
+mod access;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,6 +35,7 @@ struct Bench {
     router: Router,
     told: mpsc::UnboundedReceiver<String>,
     events: broadcast::Sender<Event>,
+    keys: Keys,
     well: Arc<AtomicBool>,
     stop: CancellationToken,
     _tasks: crate::runtime::Supervisor,
@@ -173,6 +176,7 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let well = Arc::new(AtomicBool::new(true));
+    let keys = Keys::new(Arc::new(keys::memory::Memory::default()));
     let parts = Parts {
         config: Arc::new(config),
         manager: Manager::new(commands, events.clone()),
@@ -180,9 +184,10 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
         registry: Arc::new(registry),
         health: Arc::new(Health(well.clone())),
         feed,
+        keys: keys.clone(),
         stop: stop.clone(),
     };
-    Bench { router: make(parts), told, events, well, stop, _tasks: tasks }
+    Bench { router: make(parts), told, events, keys, well, stop, _tasks: tasks }
 }
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {

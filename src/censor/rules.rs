@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 pub const DELAY_MS: std::ops::RangeInclusive<u32> = 60..=5_000;
 
 /// What is done to a region of a class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Shown as it is.
@@ -30,7 +32,7 @@ pub enum Action {
 }
 
 /// What the rules say about one class of a detector.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassRule {
     /// Findings below this score do not count, 0 to 1.
@@ -42,7 +44,7 @@ pub struct ClassRule {
 }
 
 /// How a frame gets its verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Held for a fixed delay; shown only with a verdict.
@@ -52,7 +54,7 @@ pub enum Mode {
 }
 
 /// What is shown when there is no verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// The whole frame covered.
@@ -64,7 +66,7 @@ pub enum OnFailure {
 }
 
 /// `"auto"` or a number of milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Delay {
     /// A fixed delay in milliseconds.
@@ -74,7 +76,7 @@ pub enum Delay {
 }
 
 /// The word `auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Auto {
     /// Chosen by the server.
     #[serde(rename = "auto")]
@@ -82,6 +84,8 @@ pub enum Auto {
 }
 
 /// One level of rules; everything may be left out.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Rules")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Document {

@@ -14,10 +14,10 @@ use super::{Config, check};
 pub type Environment = BTreeMap<String, String>;
 
 /// Begins the name of a variable that sets any key: `SCRIM__SECTION__KEY`.
-const PREFIX: &str = "SCRIM__";
+pub(super) const PREFIX: &str = "SCRIM__";
 
 /// Variables with names of their own, weakest first where two set one key.
-const NAMED: [(&str, &str); 14] = [
+pub(super) const NAMED: [(&str, &str); 14] = [
     ("LIVEKIT_WS_URL", "livekit.url"),
     ("LIVEKIT_WS_URL", "livekit.public_url"),
     ("LIVEKIT_URL", "livekit.url"),
@@ -35,7 +35,7 @@ const NAMED: [(&str, &str); 14] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-const SECRETS: [&str; 2] = ["livekit.api_secret", "access.jwt_secret"];
+pub(super) const SECRETS: [&str; 2] = ["livekit.api_secret", "access.jwt_secret"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,12 +4,14 @@
 //! default. A key that is unknown or a value without sense stops the start, all problems at once.
 
 mod check;
+mod files;
 mod load;
 mod secret;
 mod sections;
 
 use serde::{Deserialize, Serialize};
 
+pub use files::read as read_files;
 pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
@@ -111,6 +113,13 @@ impl Config {
                     self.http.listen
                 ));
             }
+        }
+        if !self.dev && !self.http.tls() && !self.http.listen.ip().is_loopback() {
+            warnings.push(format!(
+                "tokens and keys travel in the clear to {}: set http.tls_certificate, or put a \
+                 proxy with TLS before it",
+                self.http.listen
+            ));
         }
         if !self.censorship.enabled {
             warnings.push(

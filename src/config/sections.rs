@@ -23,13 +23,38 @@ pub struct Http {
     pub max_body_bytes: usize,
     /// Most connections at once; further ones wait in the kernel's queue.
     pub max_connections: usize,
-    /// How long a client may take to send a request's headers, in milliseconds.
+    /// Most connections of one client (an IPv6 client: its /64); further ones are closed. 0: no
+    /// limit. Does not hold behind a proxy that `client_ip_header` speaks of.
+    pub max_connections_per_client: usize,
+    /// How long a client may take to send a request's headers, in milliseconds; also how long an
+    /// idle connection is kept.
     pub header_timeout_ms: u64,
+    /// How long a client may take to send a request's body, in milliseconds; then 408.
+    pub body_timeout_ms: u64,
+    /// How long an answer may wait for a client that does not read, in milliseconds; then the
+    /// connection is closed.
+    pub write_timeout_ms: u64,
     /// How long a request may take, in milliseconds; then 504. Event streams are exempt.
     pub request_timeout_ms: u64,
     /// Header in which a trusted proxy names the client; its last entry counts. Empty: the
     /// connection's own address.
     pub client_ip_header: String,
+    /// File with the certificate chain in PEM, for TLS on this port; empty: plain HTTP.
+    pub tls_certificate: PathBuf,
+    /// File with the certificate's private key in PEM.
+    pub tls_key: PathBuf,
+}
+
+impl Http {
+    /// Whether this port speaks TLS.
+    pub fn tls(&self) -> bool {
+        !self.tls_certificate.as_os_str().is_empty()
+    }
+
+    /// Most connections of one address: behind a proxy all come from one.
+    pub fn max_connections_of_a_client(&self) -> usize {
+        if self.client_ip_header.is_empty() { self.max_connections_per_client } else { 0 }
+    }
 }
 
 impl Default for Http {
@@ -39,9 +64,14 @@ impl Default for Http {
             cors_origins: Vec::new(),
             max_body_bytes: 65_536,
             max_connections: 1_024,
+            max_connections_per_client: 256,
             header_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
+            write_timeout_ms: 10_000,
             request_timeout_ms: 30_000,
             client_ip_header: String::new(),
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
         }
     }
 }
@@ -120,6 +150,9 @@ pub struct Access {
     pub viewer_tokens: Audience,
     /// Who may read `/metrics`.
     pub metrics: Audience,
+    /// Where a server that has no API key writes its first one, an operator's, readable by its
+    /// owner alone. Empty: none is made.
+    pub first_key_file: PathBuf,
 }
 
 impl Default for Access {
@@ -128,6 +161,7 @@ impl Default for Access {
             jwt_secret: Secret::default(),
             viewer_tokens: Audience::Operator,
             metrics: Audience::Anyone,
+            first_key_file: ".scrim/first-key".into(),
         }
     }
 }

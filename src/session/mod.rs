@@ -61,6 +61,8 @@ struct Spec {
 }
 
 /// Where a stream stands.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StreamState")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -79,6 +81,8 @@ pub enum State {
 }
 
 /// A stream as the API shows it.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Stream")]
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -105,7 +109,7 @@ pub struct Summary {
 }
 
 /// What a stream did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statistics {
     /// From start to end, or to now.
@@ -129,7 +133,7 @@ pub struct Statistics {
 }
 
 /// Frames by what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Frames {
     /// Received from the broadcaster.
@@ -147,7 +151,7 @@ pub struct Frames {
 }
 
 /// Percentiles in milliseconds; `None` before the first value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Percentiles {
     /// Median.
     pub p50: Option<f64>,
@@ -158,7 +162,7 @@ pub struct Percentiles {
 }
 
 /// Viewers of the processed room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Viewers {
     /// Now.

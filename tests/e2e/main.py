@@ -10,7 +10,7 @@ import traceback
 import harness
 import judge
 
-FILES = ("test_setup", "test_media", "test_faults", "test_access", "test_life")
+FILES = ("test_setup", "test_media", "test_faults", "test_access", "test_security", "test_api", "test_life")
 
 
 def show(name, began, verdict, text):
