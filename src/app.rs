@@ -20,9 +20,17 @@ use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
-use crate::session::{Event, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
+use crate::session::{
+    Event, Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary,
+};
+use crate::store::{Journal, JournalActor, Keeper, Store};
 use crate::telemetry::{Breaker, Metrics};
 use crate::track;
+
+mod first_key;
+mod history;
+
+use history::History;
 
 /// Events that a slow reader may be behind before it loses the oldest.
 const EVENTS: usize = 1_024;
@@ -38,6 +46,8 @@ pub struct App {
     registry: Registry,
     sampler: Sampler,
     feed: FeedActor,
+    store: Store,
+    journal: JournalActor,
     router: axum::Router,
     tls: Option<Tls>,
     keys: Keys,
@@ -70,6 +80,7 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
+        let History { store, kept, webhooks } = history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let problems = config.rules.check(&detect.classes());
         if !problems.is_empty() {
@@ -101,14 +112,22 @@ impl App {
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
+        let (journal, journal_actor) =
+            Journal::new(store.clone(), manager.clone(), metrics.clone());
+        let registry = registry.recall(Kept { journal: Some(journal.clone()), ..kept });
         let (feed_handle, feed) = Feed::new(manager.events());
-        let keys = Keys::new(Arc::new(api::NoShelf));
+        let keys = Keys::new(Arc::new(store.clone()));
+        keys.refresh().await.context("cannot read the API keys")?;
+        first_key::make(&config, &keys).await;
         let stop = CancellationToken::new();
         let health = Probe {
             credentials,
             detect: detect.clone(),
             manager: manager.clone(),
             load,
+            store: store.clone(),
+            journal: journal.clone(),
+            metrics: metrics.clone(),
             told: Mutex::default(),
         };
         let router = api::router(Parts {
@@ -119,6 +138,9 @@ impl App {
             health: Arc::new(health),
             feed: feed_handle,
             keys: keys.clone(),
+            store: store.clone(),
+            journal,
+            webhooks,
             stop: stop.clone(),
         });
         Ok(Self {
@@ -129,6 +151,8 @@ impl App {
             registry,
             sampler,
             feed,
+            store,
+            journal: journal_actor,
             router,
             tls,
             keys,
@@ -151,6 +175,8 @@ impl App {
             registry,
             sampler,
             feed,
+            store,
+            journal,
             router,
             tls,
             keys,
@@ -171,6 +197,9 @@ impl App {
         }
         edge.spawn("keys", |stop| keys.run(stop));
         edge.spawn("events", |stop| feed.run(stop));
+        edge.spawn("journal", |stop| journal.run(stop));
+        let keeper = Keeper::new(store.clone(), config.database.retention_days);
+        edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("load", |stop| sampler.run(stop));
         let watched = detect.clone();
         edge.spawn("gauges", |stop| gauges(watched, metrics, stop));
@@ -188,6 +217,7 @@ impl App {
         let down = async {
             let mut stuck = streams.shut_down(deadline).await;
             stuck.extend(edge.shut_down(deadline / 4).await);
+            let _ = tokio::time::timeout(deadline / 4, store.close()).await;
             let until = clock::now() + deadline / 4;
             let models = tokio::task::spawn_blocking(move || detect.stop(until)).await;
             stuck.extend(models.unwrap_or_default());
@@ -311,6 +341,9 @@ struct Probe {
     detect: Service,
     manager: Manager,
     load: watch::Receiver<Load>,
+    store: Store,
+    journal: Journal,
+    metrics: Metrics,
     /// What was logged of LiveKit last.
     told: Mutex<Option<String>>,
 }
@@ -320,8 +353,13 @@ impl HealthSource for Probe {
         async {
             let streams = self.manager.list().await;
             let live: Vec<_> = streams.iter().filter(|s| s.state != State::Ended).collect();
+            let (livekit, database) = tokio::join!(
+                self.livekit(&live),
+                history::look(&self.store, &self.journal, &self.metrics)
+            );
             Dependencies {
-                livekit: self.livekit(&live).await,
+                livekit,
+                database,
                 detectors: self.detect.status().into_iter().map(detector).collect(),
                 streams: live.len(),
                 load: load(&self.load.borrow()),

@@ -1,5 +1,7 @@
 //! The command line. Nothing tunable lives here: what an operator may say is in `config`.
 
+mod keys;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,6 +55,8 @@ pub enum Command {
     /// Put load on a LiveKit server, or on Scrim and LiveKit, and measure what comes out.
     Load(Box<load::Options>),
 }
+
+pub use keys::run as keys;
 
 /// What a token is to say.
 #[derive(Clone, Debug, PartialEq, Args)]

@@ -22,6 +22,7 @@
 //! | [`detect`] | models behind a queue that all streams share |
 //! | [`track`] | findings in, moving regions out; pure |
 //! | [`censor`] | what the rules cover, and how it is covered |
+//! | [`store`] | what outlives the process: streams, detections, rules, feedback |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
@@ -38,5 +39,6 @@ pub mod media;
 pub mod pipeline;
 pub mod runtime;
 pub mod session;
+pub mod store;
 pub mod telemetry;
 pub mod track;

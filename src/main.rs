@@ -35,7 +35,10 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             let config = cli.load(&cli::environment())?;
             println!("{}", cli::token(&config, &token, Timestamp::now())?);
         }
-        Command::Key { .. } => anyhow::bail!("not yet"),
+        Command::Key { command } => {
+            let config = cli.load(&cli::environment())?;
+            print!("{}", cli::keys(&config, &command).await?);
+        }
         Command::Load(options) => {
             telemetry::init(&Log { level: Level::Error, ..Log::default() })?;
             return Ok(load::run(&options, cli.dev, Signals::install()?).await.into());

@@ -65,6 +65,15 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
+    /// Knows what the process before has dealt with, oldest first.
+    pub(super) fn after(ids: &[String]) -> Self {
+        let mut all = Self::default();
+        for id in ids {
+            all.seen.insert(id);
+        }
+        all
+    }
+
     /// Takes one event; `now` in seconds since 1970.
     pub(super) fn take(&mut self, event: &WebhookEvent, autostart: bool, now: i64) -> Effect {
         let stale = event.created_at > 0 && now - event.created_at > STALE_S;
@@ -330,6 +339,13 @@ mod tests {
             Effect::Nothing,
             "room is over"
         );
+    }
+
+    #[test]
+    fn what_the_process_before_has_dealt_with_changes_nothing() {
+        let mut all = Deliveries::after(&["1".to_owned()]);
+        assert_eq!(take(&mut all, &published("1", "PA_1", "TR_1")), Effect::Nothing);
+        assert_eq!(take(&mut all, &published("2", "PA_1", "TR_1")), start());
     }
 
     #[test]

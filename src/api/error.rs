@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::session::{RulesError, StartError};
+use crate::session::{Closed, StartError};
+use crate::store::{self, Stale};
 
 /// What went wrong, for the caller. The request middleware writes the body, with the request id.
 #[derive(Clone, Debug)]
@@ -144,11 +145,36 @@ impl From<StartError> for Problem {
     }
 }
 
-impl From<RulesError> for Problem {
-    fn from(error: RulesError) -> Self {
+impl From<Closed> for Problem {
+    fn from(error: Closed) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}
+
+impl From<store::Error> for Problem {
+    /// What the database says may name addresses inside: for the log only.
+    fn from(error: store::Error) -> Self {
+        let passes = error.may_pass();
+        let error = anyhow::Error::from(error);
+        tracing::warn!(error = format!("{error:#}"), "the database failed a request");
+        if !passes {
+            return Self::internal();
+        }
+        let detail = "the database does not answer; streams go on without it, see /health";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", detail)
+            .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    }
+}
+
+impl From<Stale> for Problem {
+    fn from(error: Stale) -> Self {
         match error {
-            RulesError::Invalid(problems) => Self::invalid(&problems),
-            error @ (RulesError::Busy | RulesError::Closed) => Self::unavailable(error.to_string()),
+            Stale::Changed { current } => {
+                let detail = "somebody else has changed the rules; read them again";
+                Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail)
+                    .with("version", json!(current))
+            }
+            Stale::Store(error) => error.into(),
         }
     }
 }

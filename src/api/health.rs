@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::State;
 use crate::media::clock;
+use crate::store::Backend;
 use crate::telemetry::Process;
 
 /// How long the dependencies may take to answer.
@@ -70,6 +71,26 @@ pub struct DetectorHealth {
     pub error: Option<String>,
 }
 
+/// The database and its writer.
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseHealth {
+    /// Whether it answers, and takes what is written.
+    pub state: Condition,
+    /// Which it is.
+    pub backend: Backend,
+    /// The time of one call, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// Things that wait to be written.
+    pub waiting: usize,
+    /// Things that were given up since the start.
+    pub lost: u64,
+    /// What is wrong, for a person; without addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
 /// How busy this machine is, over the last seconds.
 #[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +109,8 @@ pub struct LoadHealth {
 pub struct Dependencies {
     /// LiveKit.
     pub livekit: LivekitHealth,
+    /// The database.
+    pub database: DatabaseHealth,
     /// Every model.
     pub detectors: Vec<DetectorHealth>,
     /// Streams that run.
@@ -100,10 +123,12 @@ pub struct Dependencies {
 
 impl Dependencies {
     /// When nothing is known in time.
-    fn unknown(error: &str) -> Self {
+    fn unknown(error: &str, backend: Backend) -> Self {
         let (state, latency_ms) = (Condition::Down, None);
+        let error = Some(error.to_owned());
         Self {
-            livekit: LivekitHealth { state, latency_ms, error: Some(error.to_owned()) },
+            livekit: LivekitHealth { state, latency_ms, error: error.clone() },
+            database: DatabaseHealth { state, backend, latency_ms, waiting: 0, lost: 0, error },
             detectors: Vec::new(),
             streams: 0,
             load: LoadHealth::default(),
@@ -113,11 +138,12 @@ impl Dependencies {
 
     fn condition(&self) -> Condition {
         let detectors = self.detectors.iter().map(|detector| detector.state);
-        let well = detectors.chain([self.livekit.state]).all(|state| state == Condition::Up);
+        let others = [self.livekit.state, self.database.state];
+        let well = detectors.chain(others).all(|state| state == Condition::Up);
         if well { Condition::Up } else { Condition::Degraded }
     }
 
-    /// Whether a stream can be started now.
+    /// Whether a stream can be started now. The database may be away: streams do without.
     fn ready(&self) -> bool {
         self.warmed_up && self.livekit.state == Condition::Up
     }
@@ -136,6 +162,7 @@ pub(super) struct Report {
     uptime_seconds: f64,
     censorship_enabled: bool,
     livekit: LivekitHealth,
+    database: DatabaseHealth,
     detectors: Vec<DetectorHealth>,
     streams: Streams,
     load: LoadHealth,
@@ -168,8 +195,9 @@ async fn ask(state: &State) -> Dependencies {
         Some((at, known)) if now.saturating_duration_since(*at) < FRESH => known.clone(),
         _ => {
             let answer = tokio::time::timeout(LIMIT, state.health().report()).await;
-            let answer =
-                answer.unwrap_or_else(|_| Dependencies::unknown("no answer within 2 seconds"));
+            let backend = state.store().backend();
+            let answer = answer
+                .unwrap_or_else(|_| Dependencies::unknown("no answer within 2 seconds", backend));
             *cached = Some((clock::now(), answer.clone()));
             answer
         }
@@ -186,6 +214,7 @@ pub(super) async fn health(Extract(state): Extract<State>) -> (StatusCode, Json<
         uptime_seconds: clock::now().saturating_duration_since(state.started()).as_secs_f64(),
         censorship_enabled: state.config().censorship.enabled,
         livekit: known.livekit,
+        database: known.database,
         detectors: known.detectors,
         streams: Streams { active: known.streams },
         load: known.load,

@@ -51,7 +51,12 @@ pub trait Shelf: Send + Sync {
     fn add(&self, record: Record) -> BoxFuture<'_, Result<bool, ShelfError>>;
 
     /// Revokes a key, once: the first time holds. `false` when there is no such key.
-    fn revoke<'a>(&'a self, id: &'a str, at: Timestamp) -> BoxFuture<'a, Result<bool, ShelfError>>;
+    fn revoke<'a>(
+        &'a self,
+        id: &'a str,
+        by: &'a str,
+        at: Timestamp,
+    ) -> BoxFuture<'a, Result<bool, ShelfError>>;
 
     /// Writes when a key was used last.
     fn used<'a>(&'a self, id: &'a str, at: Timestamp) -> BoxFuture<'a, Result<(), ShelfError>>;
@@ -149,8 +154,13 @@ impl Keys {
     /// # Errors
     ///
     /// When the database does not take it: then the key still holds.
-    pub async fn revoke(&self, id: &str, now: Timestamp) -> Result<Option<Record>, ShelfError> {
-        if !self.shelf.revoke(id, now).await? {
+    pub async fn revoke(
+        &self,
+        id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Option<Record>, ShelfError> {
+        if !self.shelf.revoke(id, by, now).await? {
             return Ok(None);
         }
         self.refresh().await?;
@@ -245,28 +255,6 @@ impl New {
     }
 }
 
-/// No keys, and no place for any.
-#[derive(Clone, Copy, Debug)]
-pub struct NoShelf;
-
-impl Shelf for NoShelf {
-    fn all(&self) -> BoxFuture<'_, Result<Vec<Record>, ShelfError>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn add(&self, _: Record) -> BoxFuture<'_, Result<bool, ShelfError>> {
-        Box::pin(async { Err(ShelfError::Database("there is none".into())) })
-    }
-
-    fn revoke<'a>(&'a self, _: &'a str, _: Timestamp) -> BoxFuture<'a, Result<bool, ShelfError>> {
-        Box::pin(async { Ok(false) })
-    }
-
-    fn used<'a>(&'a self, _: &'a str, _: Timestamp) -> BoxFuture<'a, Result<(), ShelfError>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 /// Keys in memory, for tests.
 #[cfg(test)]
 pub(super) mod memory {
@@ -308,6 +296,7 @@ pub(super) mod memory {
         fn revoke<'a>(
             &'a self,
             id: &'a str,
+            _: &'a str,
             at: Timestamp,
         ) -> BoxFuture<'a, Result<bool, ShelfError>> {
             Box::pin(async move {
@@ -354,9 +343,11 @@ mod tests {
         keys.refresh().await.unwrap();
         let listed = &keys.list().await.unwrap()[0];
         assert!(listed.last_used_at.is_some() && listed.revoked_at.is_none());
-        assert!(keys.revoke(&record.id, now()).await.unwrap().unwrap().revoked_at.is_some());
+        assert!(
+            keys.revoke(&record.id, "olga", now()).await.unwrap().unwrap().revoked_at.is_some()
+        );
         assert!(keys.caller(&key.expose(), now()).is_none());
-        assert!(keys.revoke("0000000000000000", now()).await.unwrap().is_none());
+        assert!(keys.revoke("0000000000000000", "olga", now()).await.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -392,7 +383,7 @@ mod tests {
         let shelf = Arc::new(Memory::default());
         let keys = Keys::new(shelf.clone());
         let (key, record) = keys.create(new("studio"), now()).await.unwrap();
-        shelf.revoke(&record.id, now()).await.unwrap();
+        shelf.revoke(&record.id, "otto", now()).await.unwrap();
         assert!(keys.caller(&key.expose(), now()).is_some());
         // The last look is taken when the server stops.
         let stop = CancellationToken::new();

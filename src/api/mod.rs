@@ -5,12 +5,16 @@
 //! browsers; cross-origin marks; rate limits; the route.
 
 mod access;
+mod analytics;
+mod audit;
 mod cors;
 mod deliveries;
+mod detections;
 mod docs;
 mod error;
 mod events;
 mod extract;
+mod feedback;
 mod headers;
 mod health;
 mod idempotency;
@@ -19,6 +23,7 @@ mod limits;
 mod names;
 mod openapi;
 mod ops;
+mod pages;
 mod request;
 mod rules;
 mod server;
@@ -44,10 +49,10 @@ use tokio_util::sync::CancellationToken;
 pub use access::{Role, sign};
 pub use events::{Feed, FeedActor};
 pub use health::{
-    Condition, Dependencies, DetectorHealth, HealthSource, LivekitHealth, LoadHealth,
+    Condition, DatabaseHealth, Dependencies, DetectorHealth, HealthSource, LivekitHealth,
+    LoadHealth,
 };
-pub use keys::{Hash as KeyHash, NoShelf};
-pub use keys::{Key, Keys, New as NewKey, Record as KeyRecord, Shelf, ShelfError};
+pub use keys::{Hash as KeyHash, Key, Keys, New as NewKey, Record as KeyRecord, Shelf, ShelfError};
 pub use names::{PROCESSED_SUFFIX, processed};
 pub use server::{Serving, serve};
 pub use tls::{Error as TlsError, Tls};
@@ -55,6 +60,7 @@ pub use tls::{Error as TlsError, Tls};
 use crate::config::Config;
 use crate::media::clock;
 use crate::session::Manager;
+use crate::store::{Journal, Store};
 use crate::telemetry::Metrics;
 
 /// What the API is made of.
@@ -74,6 +80,12 @@ pub struct Parts {
     pub feed: Feed,
     /// API keys.
     pub keys: Keys,
+    /// What outlives the process.
+    pub store: Store,
+    /// Keeps what nobody waits for.
+    pub journal: Journal,
+    /// Webhooks that the process before has dealt with, oldest first.
+    pub webhooks: Vec<String>,
     /// Ends event streams, and readiness.
     pub stop: CancellationToken,
 }
@@ -106,7 +118,7 @@ impl State {
         Self(Arc::new(Inner {
             verifier: access::Verifier::new(config.access.jwt_secret.expose(), config.dev),
             receiver: webhook::receiver(&config.livekit),
-            deliveries: Mutex::default(),
+            deliveries: Mutex::new(deliveries::Deliveries::after(&parts.webhooks)),
             windows: Mutex::new(limits::Windows::new(window)),
             calls: Mutex::default(),
             cached_health: health::Cached::default(),
@@ -137,6 +149,14 @@ impl State {
 
     fn feed(&self) -> &Feed {
         &self.0.parts.feed
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    fn journal(&self) -> &Journal {
+        &self.0.parts.journal
     }
 
     fn stop(&self) -> &CancellationToken {
@@ -176,6 +196,23 @@ impl State {
     }
 }
 
+/// What is read from and written to the database.
+fn history() -> Router<State> {
+    let global = get(rules::get_global).put(rules::put_global).delete(rules::delete_global);
+    let room = get(rules::get_room).put(rules::put_room).delete(rules::delete_room);
+    Router::new()
+        .route("/censorship/rules", global)
+        .route("/censorship/rules/{room}", room)
+        .route("/censorship/sessions", get(streams::sessions))
+        .route("/censorship/events", get(detections::list))
+        .route("/room/analytics/{room}", get(analytics::room))
+        .route("/analytics", get(analytics::all))
+        .route("/audit", get(audit::list))
+        .route("/feedback/detection", post(feedback::detection))
+        .route("/feedback/{room}", delete(feedback::reset_room))
+        .route("/feedback/{room}/{class}", delete(feedback::reset_class))
+}
+
 /// The whole API.
 pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
@@ -187,7 +224,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/streams", get(streams::list))
         .route("/streams/{id}", get(streams::get))
         .route("/streams/{id}/cover", post(streams::cover))
-        .route("/censorship/rules/{room}", get(rules::get).put(rules::put).delete(rules::delete))
+        .merge(history())
         .route("/token", post(tokens::token))
         .route("/livekit/webhook", post(webhook::receive))
         .route("/events", get(events::events))

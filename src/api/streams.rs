@@ -1,11 +1,14 @@
 //! Streams: start, end, look at, cover.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::State;
@@ -13,19 +16,15 @@ use super::access::Operator;
 use super::error::Problem;
 use super::extract::{Body, Query, StreamId};
 use super::names::{check_participant, check_room};
+use super::pages;
 use super::tokens::{NO_STORE, sign};
 use crate::censor::{Document, Mode};
 use crate::livekit::token::{Grant, Role};
 use crate::session::{self, Summary, Target};
+use crate::store::{Change, Record, StreamFilter};
 
 /// The broadcaster's name when none is given.
 const BROADCASTER: &str = "broadcaster";
-
-/// Streams on a page when the caller does not say.
-const PAGE: usize = 50;
-
-/// Most streams on a page.
-const PAGE_MAX: usize = 200;
 
 /// Longest reason for the log, in bytes.
 const REASON_MAX: usize = 500;
@@ -94,6 +93,8 @@ pub(super) async fn start(
     tracing::info!(
         stream_id = %summary.stream_id, room = summary.room_name, by = caller.sub, "stream started"
     );
+    let detail = Change::is(json!({ "streamId": summary.stream_id }));
+    state.journal().audit(&caller.sub, "stream.start", &summary.room_name, detail);
     let location = format!("/streams/{}", summary.stream_id);
     let started = Started {
         stream_id: summary.stream_id,
@@ -137,6 +138,8 @@ pub(super) async fn end(
     tracing::info!(
         stream_id = %summary.stream_id, room = summary.room_name, by = caller.sub, "stream ended"
     );
+    let detail = Change::is(json!({ "streamId": summary.stream_id }));
+    state.journal().audit(&caller.sub, "stream.end", &summary.room_name, detail);
     Ok(Json(summary))
 }
 
@@ -173,72 +176,115 @@ pub(super) async fn cover(
         target: "scrim::audit", stream_id = %stream, on = ask.on, mute = ask.mute, reason,
         by = caller.sub, "covered by an operator"
     );
+    let detail = Change::is(json!({ "on": ask.on, "mute": ask.mute, "reason": reason }));
+    state.journal().audit(&caller.sub, "stream.cover", &summary.room_name, detail);
     Ok(Json(summary))
 }
 
-#[derive(schemars::JsonSchema, Default, Deserialize)]
+/// Which streams are wanted.
+#[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
-    /// Only streams that stand there.
+    /// Those in one state.
     state: Option<session::State>,
-    /// Only streams of this raw room.
+    /// Those of one raw room.
     room: Option<String>,
-    /// Only streams that were started at this time or later.
+    /// Started then or later.
     from: Option<Timestamp>,
-    /// Only streams that were started at this time or earlier.
+    /// Started then or before.
     to: Option<Timestamp>,
-    /// Streams on a page; 50 when left out.
+    /// Most rows, 1 to 200.
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<usize>,
-    /// `nextCursor` of the page before.
+    limit: Option<u64>,
+    /// Where the page before ended.
     cursor: Option<Uuid>,
 }
 
-#[derive(schemars::JsonSchema)]
+impl Filter {
+    fn takes(&self, one: &Summary) -> bool {
+        self.cursor.is_none_or(|cursor| one.stream_id < cursor)
+            && self.state.is_none_or(|state| one.state == state)
+            && self.room.as_ref().is_none_or(|room| one.room_name == *room)
+            && self.from.is_none_or(|from| one.started_at >= from)
+            && self.to.is_none_or(|to| one.started_at <= to)
+    }
+}
+
+/// A page of streams, newest first.
+#[derive(schemars::JsonSchema, Debug, Serialize)]
 #[schemars(rename = "StreamPage")]
-#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
-    /// Newest first.
+    /// The streams.
     streams: Vec<Summary>,
     /// Pass as `cursor` for the next page; `null` on the last.
     next_cursor: Option<Uuid>,
+    /// The database does not answer: only streams of this process are listed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    partial: bool,
 }
 
+/// Live and past streams. Those of this process are known better here than in the database.
 pub(super) async fn list(
     Extract(state): Extract<State>,
     _: Operator,
     Query(filter): Query<Filter>,
 ) -> Result<Json<Page>, Problem> {
-    if filter.limit.is_some_and(|limit| !(1..=PAGE_MAX).contains(&limit)) {
-        return Err(Problem::invalid(&[format!("limit must be from 1 to {PAGE_MAX}")]));
-    }
-    Ok(Json(page(state.manager().list().await, &filter)))
+    let limit = pages::limit(filter.limit, pages::PAGE_MAX)?;
+    let mut streams = state.manager().list().await;
+    let own: HashSet<Uuid> = streams.iter().map(|one| one.stream_id).collect();
+    streams.retain(|one| filter.takes(one));
+    let kept = state
+        .store()
+        .streams(&StreamFilter {
+            state: filter.state,
+            room: filter.room.clone(),
+            from: filter.from,
+            to: filter.to,
+            before: filter.cursor,
+            // Those that are known here are left out again.
+            limit: limit + 1 + own.len() as u64,
+        })
+        .await;
+    let partial = match kept {
+        Ok(kept) => {
+            let kept = kept.into_iter().filter(|one| !own.contains(&one.id)).map(Record::summary);
+            // Kept as live is any stream that is not over.
+            streams.extend(kept.filter(|one| filter.takes(one)));
+            false
+        }
+        Err(error) if error.may_pass() => true,
+        Err(error) => return Err(error.into()),
+    };
+    streams.sort_by_key(|one| std::cmp::Reverse(one.stream_id));
+    let next_cursor = pages::cut(&mut streams, limit, |one| one.stream_id);
+    Ok(Json(Page { streams, next_cursor, partial }))
 }
 
+/// One stream, live or past.
 pub(super) async fn get(
     Extract(state): Extract<State>,
     _: Operator,
     StreamId(stream): StreamId,
 ) -> Result<Json<Summary>, Problem> {
     let found = state.manager().list().await.into_iter().find(|one| one.stream_id == stream);
-    found.map(Json).ok_or_else(Problem::unknown_stream)
+    if let Some(found) = found {
+        return Ok(Json(found));
+    }
+    let kept = state.store().stream(stream).await?;
+    kept.map(|kept| Json(kept.summary())).ok_or_else(Problem::unknown_stream)
 }
 
-/// Newest first. Ids are UUIDv7, so their order is that of the starts, and a cursor holds its
-/// place even when its stream has been forgotten.
-fn page(mut streams: Vec<Summary>, filter: &Filter) -> Page {
-    let limit = filter.limit.unwrap_or(PAGE);
-    streams.retain(|one| {
-        filter.cursor.is_none_or(|cursor| one.stream_id < cursor)
-            && filter.state.is_none_or(|state| one.state == state)
-            && filter.room.as_ref().is_none_or(|room| one.room_name == *room)
-            && filter.from.is_none_or(|from| one.started_at >= from)
-            && filter.to.is_none_or(|to| one.started_at <= to)
-    });
-    streams.sort_by_key(|one| std::cmp::Reverse(one.stream_id));
-    let more = streams.len() > limit;
-    streams.truncate(limit);
-    let next_cursor = streams.last().filter(|_| more).map(|last| last.stream_id);
-    Page { streams, next_cursor }
+/// What runs now.
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+pub(super) struct Sessions {
+    /// The streams that run, newest first, each with its figures.
+    sessions: Vec<Summary>,
+}
+
+/// Lists what runs now.
+pub(super) async fn sessions(Extract(state): Extract<State>, _: Operator) -> Json<Sessions> {
+    let mut sessions = state.manager().list().await;
+    sessions.retain(|one| one.state != session::State::Ended);
+    Json(Sessions { sessions })
 }

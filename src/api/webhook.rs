@@ -38,7 +38,11 @@ pub(super) async fn receive(
         deliveries.take(&event, autostart, Timestamp::now().as_second())
     };
     tracing::debug!(event = event.event, id = event.id, ?effect, "webhook");
-    apply(&state, &event.id, effect).await
+    let answer = apply(&state, &event.id, effect).await?;
+    if !event.id.is_empty() {
+        state.journal().webhook(&event.id);
+    }
+    Ok(answer)
 }
 
 fn verify(state: &State, headers: &HeaderMap, body: &[u8]) -> Result<WebhookEvent, Problem> {

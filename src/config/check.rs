@@ -2,6 +2,7 @@
 
 use super::load::Problem;
 use super::{Config, DEV_API_SECRET};
+use crate::store::Backend;
 
 /// Shortest secret that is accepted outside development mode, in bytes: as many as HS256's hash.
 const SECRET_MIN: usize = 32;
@@ -14,6 +15,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut found = Found::default();
     http(config, &mut found);
     livekit(config, &mut found);
+    database(config, &mut found);
     if !config.dev {
         found.secret("livekit.api_secret", config.livekit.api_secret.expose());
         found.secret("access.jwt_secret", config.access.jwt_secret.expose());
@@ -83,6 +85,20 @@ fn livekit(config: &Config, found: &mut Found) {
     if config.dev && livekit.api_secret.is_empty() {
         found.add("livekit.api_secret", "", "must be set when livekit.api_key is");
     }
+}
+
+fn database(config: &Config, found: &mut Found) {
+    let database = &config.database;
+    if let Err(error) = Backend::of(database.url.expose()) {
+        // Without the value: it may hold a password.
+        found.0.push(Problem {
+            key: "database.url".into(),
+            value: None,
+            detail: error.to_string(),
+        });
+    }
+    found.range("database.connections", database.connections, 3, 500);
+    found.range("database.retention_days", database.retention_days, 0, 36_500);
 }
 
 fn detect(config: &Config, found: &mut Found) {

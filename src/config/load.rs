@@ -17,12 +17,13 @@ pub type Environment = BTreeMap<String, String>;
 pub(super) const PREFIX: &str = "SCRIM__";
 
 /// Variables with names of their own, weakest first where two set one key.
-pub(super) const NAMED: [(&str, &str); 14] = [
+pub(super) const NAMED: [(&str, &str); 15] = [
     ("LIVEKIT_WS_URL", "livekit.url"),
     ("LIVEKIT_WS_URL", "livekit.public_url"),
     ("LIVEKIT_URL", "livekit.url"),
     ("LIVEKIT_API_KEY", "livekit.api_key"),
     ("LIVEKIT_API_SECRET", "livekit.api_secret"),
+    ("DATABASE_URL", "database.url"),
     ("JWT_SECRET", "access.jwt_secret"),
     ("ALLOWED_ORIGINS", "http.cors_origins"),
     ("LOG_LEVEL", "log.level"),
@@ -35,7 +36,7 @@ pub(super) const NAMED: [(&str, &str); 14] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-pub(super) const SECRETS: [&str; 2] = ["livekit.api_secret", "access.jwt_secret"];
+pub(super) const SECRETS: [&str; 3] = ["livekit.api_secret", "database.url", "access.jwt_secret"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ pub use files::read as read_files;
 pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
-    Access, Audience, Censorship, Detect, Format, Http, Level, Limits, Livekit, Log, Pipeline,
-    Shutdown,
+    Access, Audience, Censorship, Database, Detect, Format, Http, Level, Limits, Livekit, Log,
+    Pipeline, Shutdown,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
@@ -42,6 +42,8 @@ pub struct Config {
     pub http: Http,
     /// The LiveKit server.
     pub livekit: Livekit,
+    /// What outlives the process.
+    pub database: Database,
     /// Who may call what.
     pub access: Access,
     /// How often a client may call.
@@ -66,6 +68,7 @@ impl Default for Config {
             dev: false,
             http: Http::default(),
             livekit: Livekit::default(),
+            database: Database::default(),
             access: Access::default(),
             limits: Limits::default(),
             detect: Detect::default(),

@@ -130,6 +130,24 @@ fn with_scheme(url: &str, base: &str) -> String {
     format!("{base}{secure}://{}", rest.trim_end_matches('/'))
 }
 
+/// `[database]`: what outlives the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. Never printed: it may hold a password.
+    pub url: Secret,
+    /// Most connections to PostgreSQL.
+    pub connections: u32,
+    /// How long streams, detections and feedback are kept, in days; 0: for ever.
+    pub retention_days: u32,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite:.scrim/data/scrim.db".into(), connections: 8, retention_days: 90 }
+    }
+}
+
 /// Who may have something without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -161,7 +179,7 @@ impl Default for Access {
             jwt_secret: Secret::default(),
             viewer_tokens: Audience::Operator,
             metrics: Audience::Anyone,
-            first_key_file: ".scrim/first-key".into(),
+            first_key_file: ".scrim/data/first-key".into(),
         }
     }
 }

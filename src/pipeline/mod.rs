@@ -46,6 +46,7 @@ mod rate;
 mod release;
 #[cfg(feature = "test-hooks")]
 pub mod replay;
+mod sightings;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod soak;
 mod switch;

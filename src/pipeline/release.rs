@@ -10,14 +10,17 @@ use super::decode::Decoded;
 use super::delay::Settler;
 use super::deliver::{Released, Task};
 use super::guard::{self, Guard, Reason, Step, Verdict};
+use super::sightings::{Sighting, Sightings};
 use super::{Controls, Links, Spec};
 use crate::censor::{OnFailure, Policy};
 use prometheus_client::metrics::counter::Counter;
+use uuid::Uuid;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
-use crate::media::Picture;
 use crate::media::clock;
+use crate::media::{Picture, Rect};
 use crate::session::Event;
+use crate::store::{self, Detection, Kind};
 use crate::telemetry::{Outcome, Processor, Reason as Cover};
 
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
@@ -29,8 +32,6 @@ const IDLE_GAP: Duration = Duration::from_millis(170);
 const ANSWER: Duration = Duration::from_millis(50);
 /// Answers from which it can be told better.
 const ENOUGH: u32 = 100;
-/// A class that was not seen for this long is news again.
-const NEWS_AFTER: Duration = Duration::from_secs(2);
 
 /// The guard's settings for frames that this stage releases.
 pub(super) fn config(max_gap: Duration, track: crate::track::Config) -> guard::Config {
@@ -76,7 +77,7 @@ pub(super) struct Stage {
     /// Released frames were left out since the last that was delivered.
     gap: bool,
     answers: SyncSender<Input>,
-    news: HashMap<Arc<str>, Instant>,
+    sightings: Sightings,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
     /// The metric of each class met so far.
@@ -107,7 +108,7 @@ impl Stage {
             deliver,
             gap: false,
             answers,
-            news: HashMap::new(),
+            sightings: Sightings::default(),
             unverified: None,
             counted: HashMap::new(),
         }
@@ -205,7 +206,10 @@ impl Stage {
             Ok(findings) => {
                 self.links.figures.analysed.fetch_add(1, Relaxed);
                 for finding in findings {
-                    self.report(finding);
+                    self.report(finding, index);
+                }
+                for sighting in self.sightings.rest(clock::now()) {
+                    self.tell(sighting);
                 }
                 if findings.iter().any(|finding| self.counts(finding)) {
                     self.prepare(index);
@@ -234,8 +238,8 @@ impl Stage {
         }
     }
 
-    /// Counts a finding that the rules cover; tells of it when its class is news.
-    fn report(&mut self, finding: &Finding) {
+    /// Counts a finding that the rules cover, and tells of it when that is due.
+    fn report(&mut self, finding: &Finding, index: u64) {
         if !self.counts(finding) {
             return;
         }
@@ -245,18 +249,26 @@ impl Stage {
             .entry(finding.class.clone())
             .or_insert_with(|| room.detections(&finding.class))
             .inc();
-        let now = clock::now();
-        let last = self.news.insert(finding.class.clone(), now);
-        if last.is_none_or(|last| now - last > NEWS_AFTER) {
-            let rect = finding.rect;
-            let _ = self.links.events.send(Event::Detection {
-                stream_id: self.spec.stream,
-                room_name: self.spec.room.clone(),
-                class: finding.class.to_string(),
-                score: finding.score,
-                bbox: [rect.x, rect.y, rect.w, rect.h],
-            });
+        if let Some(sighting) = self.sightings.see(finding, index, clock::now()) {
+            self.tell(sighting);
         }
+    }
+
+    fn tell(&self, sighting: Sighting) {
+        let Rect { x, y, w, h } = sighting.rect;
+        let id = Uuid::now_v7();
+        let _ = self.links.events.send(Event::Detection(Detection {
+            id,
+            at: store::at(id),
+            stream_id: self.spec.stream,
+            room: self.spec.room.clone(),
+            kind: Kind::Object,
+            class: sighting.class.to_string(),
+            score: sighting.score.into(),
+            bbox: [x, y, w, h].map(f64::from),
+            frame: sighting.frame,
+            findings: sighting.findings,
+        }));
     }
 
     fn release(&mut self, index: u64, verdict: Verdict) {

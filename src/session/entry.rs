@@ -40,6 +40,8 @@ pub(super) struct Entry {
     pub waiting_for_end: Vec<oneshot::Sender<Option<Summary>>>,
     /// How far it is in the figures that say what fits.
     pub presence: Presence,
+    /// It has not been told of its newest rules: its queue was full.
+    pub untold: bool,
 }
 
 impl Entry {
@@ -50,6 +52,11 @@ impl Entry {
             let _ = self.controls.try_send(Control::Cover { on: true, mute });
             self.status.covering(true);
         }
+    }
+
+    /// Gives the stream new rules. When its queue is full they are given again a second later.
+    pub(super) fn tell(&mut self, policy: Policy) {
+        self.untold = self.controls.try_send(Control::Rules(Arc::new(policy))).is_err();
     }
 
     /// An operator starts a stream that a webhook has started already: it becomes theirs, with
@@ -94,6 +101,7 @@ impl Entry {
             stream_id: self.id,
             room_name: self.room.clone(),
             processed_room: processed_room(&self.room),
+            origin: self.origin,
             state,
             started_at: self.started_at,
             ended_at: None,

@@ -8,29 +8,15 @@ use std::collections::VecDeque;
 use crate::censor::Document;
 
 /// Rooms that are remembered; beyond them the one that ended longest ago is forgotten.
-const ROOMS: usize = 1_000;
+pub(super) const ROOMS: usize = 1_000;
 
 /// What an operator said of a room.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Said {
     /// The rules that its stream was started with, over the room's.
     pub rules: Document,
-    /// The room's own rules, over the global ones.
-    pub room: Document,
     /// The dump button is pressed; `true`: the sound is muted too.
     pub cover: Option<bool>,
-}
-
-impl Said {
-    /// What holds over the global rules.
-    pub(super) fn over_all(&self) -> Document {
-        self.rules.over(&self.room)
-    }
-
-    /// New rules for the room. They are the last word: what its stream was started with is over.
-    pub(super) fn set_room(&mut self, rules: Document) {
-        (self.rules, self.room) = (Document::default(), rules);
-    }
 }
 
 /// What was said of rooms whose stream has ended.
@@ -60,7 +46,7 @@ mod tests {
 
     fn said(padding: f32, cover: Option<bool>) -> Said {
         let rules = Document { padding: Some(padding), ..Document::default() };
-        Said { rules, cover, ..Said::default() }
+        Said { rules, cover }
     }
 
     #[test]

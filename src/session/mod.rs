@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
 use crate::pipeline::Watch;
+use crate::store::{Detection, Saved, Scope};
 
 mod admission;
 mod entry;
@@ -19,12 +20,14 @@ mod load;
 mod memory;
 mod open;
 mod registry;
+mod rulebook;
 mod status;
 mod stream;
 
 pub use admission::{Limits, Refusal};
 pub use load::{Load, Sampler};
 pub use registry::Registry;
+pub use rulebook::Kept;
 
 /// What holds for every stream of this process.
 #[derive(Clone, Debug)]
@@ -78,6 +81,8 @@ pub enum State {
     Ending,
     /// Over.
     Ended,
+    /// Over because its process died; its end is when that was last heard of.
+    Interrupted,
 }
 
 /// A stream as the API shows it.
@@ -92,6 +97,8 @@ pub struct Summary {
     pub room_name: String,
     /// The viewers' room.
     pub processed_room: String,
+    /// Who started it.
+    pub origin: Origin,
     /// Where it stands.
     pub state: State,
     /// When it was started.
@@ -109,8 +116,8 @@ pub struct Summary {
 }
 
 /// What a stream did.
-#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Statistics {
     /// From start to end, or to now.
     pub duration_seconds: f64,
@@ -133,8 +140,10 @@ pub struct Statistics {
 }
 
 /// Frames by what became of them.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Frames {
     /// Received from the broadcaster.
     pub received: u64,
@@ -151,7 +160,8 @@ pub struct Frames {
 }
 
 /// Percentiles in milliseconds; `None` before the first value.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Percentiles {
     /// Median.
     pub p50: Option<f64>,
@@ -162,8 +172,10 @@ pub struct Percentiles {
 }
 
 /// Viewers of the processed room.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Viewers {
     /// Now.
     pub current: u32,
@@ -174,7 +186,8 @@ pub struct Viewers {
 }
 
 /// Who started a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Somebody asked for it.
     Operator,
@@ -222,19 +235,10 @@ pub enum StartError {
     Closed,
 }
 
-/// Why a room has no new rules.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RulesError {
-    /// They make no sense; every problem at once.
-    #[error("the rules are invalid: {}", .0.join("; "))]
-    Invalid(Vec<String>),
-    /// The room's stream has too many changes waiting, or is ending.
-    #[error("the stream takes no changes now")]
-    Busy,
-    /// Shutting down.
-    #[error("the server is shutting down")]
-    Closed,
-}
+/// The actor behind [`Manager`] is gone: the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server is shutting down")]
+pub struct Closed;
 
 /// Which stream is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -267,21 +271,30 @@ pub enum Command {
         /// The stream as it is then.
         reply: oneshot::Sender<Option<Summary>>,
     },
-    /// A room's own rules.
-    Rules {
-        /// The raw room.
-        room: String,
-        /// The rules; empty when it has none.
-        reply: oneshot::Sender<Document>,
-    },
-    /// New rules for a room, effective at once on the stream that runs in it.
+    /// Whether rules make sense here: every problem at once.
+    CheckRules(Box<Document>, oneshot::Sender<Vec<String>>),
+    /// What the rules say of a room: of its stream, or of the next one. Without feedback.
+    Configured(String, oneshot::Sender<Policy>),
+    /// New rules, effective at once on the streams that they are for.
     SetRules {
+        /// Whose rules.
+        scope: Scope,
+        /// The rules, with the version that the database gave them.
+        saved: Box<Saved>,
+        /// They hold now.
+        reply: oneshot::Sender<()>,
+    },
+    /// Feedback has moved a threshold in a room (`None`: back to what the rules say), effective at
+    /// once on its stream.
+    SetThreshold {
         /// The raw room.
         room: String,
-        /// The rules; empty for none.
-        rules: Document,
-        /// Whether they hold now.
-        reply: oneshot::Sender<Result<(), RulesError>>,
+        /// The class; `None`: all of them.
+        class: Option<String>,
+        /// From which score a finding counts.
+        threshold: Option<f32>,
+        /// It holds now.
+        reply: oneshot::Sender<()>,
     },
     /// Viewers came to or left a processed room (from LiveKit's webhooks).
     Viewers {
@@ -307,6 +320,10 @@ pub enum Event {
         stream_id: Uuid,
         /// Its raw room.
         room_name: String,
+        /// Who started it.
+        origin: Origin,
+        /// When.
+        started_at: Timestamp,
     },
     /// A stream ended.
     #[serde(rename = "stream.ended")]
@@ -315,23 +332,20 @@ pub enum Event {
         stream_id: Uuid,
         /// Its raw room.
         room_name: String,
+        /// Who started it.
+        origin: Origin,
+        /// When it was started.
+        started_at: Timestamp,
+        /// When it ended.
+        ended_at: Timestamp,
         /// What it did.
         statistics: Statistics,
+        /// What was wrong; empty when all was well.
+        problems: Vec<String>,
     },
-    /// Something was found and covered: the first frame of each object.
+    /// Something was found and covered: at once when it appears, then once a second and class.
     #[serde(rename = "detection")]
-    Detection {
-        /// The stream.
-        stream_id: Uuid,
-        /// Its raw room.
-        room_name: String,
-        /// The class.
-        class: String,
-        /// The score of the first finding.
-        score: f32,
-        /// x, y, width, height in pixels.
-        bbox: [f32; 4],
-    },
+    Detection(Detection),
     /// A detector stopped answering.
     #[serde(rename = "detector.degraded")]
     Degraded {
@@ -387,20 +401,49 @@ impl Manager {
         self.ask(|reply| Command::Cover { stream, on, mute, reason, reply }).await.flatten()
     }
 
-    /// The rules of a room; empty when it has none of its own.
-    pub async fn rules(&self, room: String) -> Document {
-        self.ask(|reply| Command::Rules { room, reply }).await.unwrap_or_default()
-    }
-
-    /// Gives a room rules of its own, or takes them away (`rules` empty). They hold at once for
-    /// the stream that runs in it, and replace those that it was started with.
+    /// What is wrong with rules; empty when they make sense.
     ///
     /// # Errors
     ///
-    /// When they make no sense, or the stream is ending.
-    pub async fn set_rules(&self, room: String, rules: Document) -> Result<(), RulesError> {
-        let set = self.ask(|reply| Command::SetRules { room, rules, reply }).await;
-        set.unwrap_or(Err(RulesError::Closed))
+    /// When the server is shutting down.
+    pub async fn check_rules(&self, rules: Document) -> Result<Vec<String>, Closed> {
+        self.ask(|reply| Command::CheckRules(Box::new(rules), reply)).await.ok_or(Closed)
+    }
+
+    /// What the rules say of a room: of its stream, or of the next one. Feedback is left out.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn configured(&self, room: String) -> Result<Policy, Closed> {
+        self.ask(|reply| Command::Configured(room, reply)).await.ok_or(Closed)
+    }
+
+    /// Makes rules hold that the database has taken; on running streams at once. Those of a room
+    /// replace what its stream was started with. Older versions than known change nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn set_rules(&self, scope: Scope, saved: Saved) -> Result<(), Closed> {
+        let saved = Box::new(saved);
+        self.ask(|reply| Command::SetRules { scope, saved, reply }).await.ok_or(Closed)
+    }
+
+    /// Makes a threshold hold that feedback has moved, or all go back (`None`) to what the rules
+    /// say; on the room's running stream at once.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn set_threshold(
+        &self,
+        room: String,
+        class: Option<String>,
+        threshold: Option<f32>,
+    ) -> Result<(), Closed> {
+        let set = |reply| Command::SetThreshold { room, class, threshold, reply };
+        self.ask(set).await.ok_or(Closed)
     }
 
     /// Counts a viewer who came or left.

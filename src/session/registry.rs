@@ -15,16 +15,17 @@ use super::entry::Entry;
 use super::load::Load;
 use super::memory::{Memory, Said};
 use super::open::{self, Opened};
+use super::rulebook::{Kept, Rulebook};
 use super::stream::{Control, End};
 use super::{
-    Command, Event, Manager, Origin, RulesError, Settings, Start, StartError, State, Summary,
-    Target, Viewers,
+    Command, Event, Manager, Origin, Settings, Start, StartError, State, Summary, Target, Viewers,
 };
-use crate::censor::Document;
+use crate::censor::{Document, Policy};
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::media::clock;
 use crate::runtime::Permits;
+use crate::store::{Journal, Remembered, Saved, Scope};
 use crate::telemetry::Metrics;
 
 /// Requests that may wait for the actor; when full, callers wait.
@@ -44,6 +45,8 @@ pub struct Registry {
     live: Vec<Entry>,
     past: VecDeque<Summary>,
     memory: Memory,
+    rulebook: Rulebook,
+    journal: Option<Journal>,
     /// How many streams may encode at a time: half of the processors, so that however much is to be
     /// covered, the other half is left for verifying.
     encoders: Arc<Permits>,
@@ -75,12 +78,25 @@ impl Registry {
             live: Vec::new(),
             past: VecDeque::new(),
             memory: Memory::default(),
+            rulebook: Rulebook::default(),
+            journal: None,
             encoders: Arc::new(Permits::new(processors / 2)),
             load,
             tasks: JoinSet::new(),
             claims: JoinSet::new(),
         };
         (manager, registry)
+    }
+
+    /// Goes on with what the database has kept.
+    pub fn recall(mut self, kept: Kept) -> Self {
+        self.rulebook = Rulebook::new(kept.rules, kept.thresholds);
+        // Newest first, as they came: the last one in is remembered longest.
+        for Remembered { room, rules, cover } in kept.rooms.into_iter().rev() {
+            self.memory.keep(room, Said { rules, cover });
+        }
+        self.journal = kept.journal;
+        self
     }
 
     /// Runs until told to close, then ends every stream. When `stop` fires, streams end too.
@@ -147,11 +163,20 @@ impl Registry {
             Command::Cover { stream, on, mute, reason, reply } => {
                 let _ = reply.send(self.cover(stream, on, mute, reason.as_deref()));
             }
-            Command::Rules { room, reply } => {
-                let _ = reply.send(self.said(&room).room);
+            Command::CheckRules(rules, reply) => {
+                let _ = reply.send(rules.check(&self.detect.classes()));
             }
-            Command::SetRules { room, rules, reply } => {
-                let _ = reply.send(self.set_rules(room, rules));
+            Command::Configured(room, reply) => {
+                let _ = reply.send(self.configured(&room, &self.said(&room).rules));
+            }
+            Command::SetRules { scope, saved, reply } => {
+                self.set_rules(scope, *saved);
+                let _ = reply.send(());
+            }
+            Command::SetThreshold { room, class, threshold, reply } => {
+                self.rulebook.set_threshold(&room, class.as_deref(), threshold);
+                self.tell(|entry| entry.room == room);
+                let _ = reply.send(());
             }
             Command::Viewers { room, identity, joined } => self.viewer(&room, &identity, joined),
             Command::Close(reply) => {
@@ -167,17 +192,15 @@ impl Registry {
             return;
         }
         let said = match start.origin {
-            Origin::Operator => {
-                let room = self.said(&start.room).room;
-                Said { rules: start.rules, room, cover: None }
-            }
+            Origin::Operator => Said { rules: start.rules, cover: None },
             Origin::Webhook => self.memory.recall(&start.room),
         };
-        let policy = Arc::new(self.settings.policy(&said.over_all()));
+        let policy = Arc::new(self.policy(&start.room, &said.rules));
         if let Some(entry) = self.live.iter_mut().find(|e| e.room == start.room) {
             if (entry.origin, start.origin) == (Origin::Webhook, Origin::Operator) {
                 let claim = entry.claim(said.rules, policy, reply);
                 self.claims.spawn(claim);
+                self.keep(&start.room);
             } else {
                 let (room, stream) = (start.room, entry.id);
                 let _ = reply.send(Err(StartError::AlreadyLive { room, stream }));
@@ -207,6 +230,7 @@ impl Registry {
             opened,
             waiting_for_end: Vec::new(),
             presence: Presence::default(),
+            untold: false,
         };
         let opening = open::Opening {
             spec: super::Spec {
@@ -228,14 +252,18 @@ impl Registry {
         let (id, stop, events) = (entry.id, entry.stop.clone(), self.events.clone());
         let mut summary = entry.summary();
         let status = entry.status.clone();
+        let room = entry.room.clone();
         self.live.push(entry);
+        self.keep(&room);
         self.tasks.spawn(async move {
             match opening.open(&stop).await {
                 Ok(Opened { stream, rooms }) => {
                     let room_name = summary.room_name.clone();
                     (summary.state, summary.problems) = status.read();
                     tracing::info!(stream_id = %id, room = room_name, "stream started");
-                    let _ = events.send(Event::Started { stream_id: id, room_name });
+                    let (origin, started_at) = (summary.origin, summary.started_at);
+                    let started = Event::Started { stream_id: id, room_name, origin, started_at };
+                    let _ = events.send(started);
                     opened_in.send_replace(Some(Ok(())));
                     let _ = reply.send(Ok(summary));
                     let end = stream.run(stop).await;
@@ -259,23 +287,56 @@ impl Registry {
         live.map_or_else(|| self.memory.recall(room), |entry| entry.said.clone())
     }
 
-    /// New rules for a room, and for the stream that runs in it.
-    fn set_rules(&mut self, room: String, rules: Document) -> Result<(), RulesError> {
-        let problems = rules.check(&self.detect.classes());
-        if !problems.is_empty() {
-            return Err(RulesError::Invalid(problems));
+    /// What the rules say of a stream that was started with rules of its own.
+    fn configured(&self, room: &str, own: &Document) -> Policy {
+        self.settings.policy(&own.over(&self.rulebook.document(room)))
+    }
+
+    /// What holds for it: the same, with the thresholds that feedback has moved.
+    fn policy(&self, room: &str, own: &Document) -> Policy {
+        let mut policy = self.configured(room, own);
+        self.rulebook.adjust(room, &mut policy);
+        policy
+    }
+
+    /// New rules, also for the streams that run. A room's are the last word on it: what its
+    /// stream was started with is over.
+    fn set_rules(&mut self, scope: Scope, saved: Saved) {
+        if !self.rulebook.set(scope.clone(), saved) {
+            return;
         }
-        let Some(entry) = self.live.iter_mut().find(|e| e.room == room) else {
-            let mut said = self.memory.recall(&room);
-            said.set_room(rules);
-            self.memory.keep(room, said);
-            return Ok(());
-        };
-        let policy = Arc::new(self.settings.policy(&rules));
-        entry.controls.try_send(Control::Rules(policy)).map_err(|_| RulesError::Busy)?;
-        entry.said.set_room(rules);
-        tracing::info!(stream_id = %entry.id, room, rules = ?entry.said.room, "new rules");
-        Ok(())
+        let Scope::Room(room) = scope else { return self.tell(|_| true) };
+        if let Some(entry) = self.live.iter_mut().find(|e| e.room == room) {
+            entry.said.rules = Document::default();
+        } else {
+            let said = Said { rules: Document::default(), ..self.memory.recall(&room) };
+            self.memory.keep(room.clone(), said);
+        }
+        self.keep(&room);
+        self.tell(|entry| entry.room == room);
+    }
+
+    /// Tells running streams what holds now.
+    fn tell(&mut self, whom: impl Fn(&Entry) -> bool) {
+        let policies: Vec<Option<Policy>> = self
+            .live
+            .iter()
+            .map(|entry| whom(entry).then(|| self.policy(&entry.room, &entry.said.rules)))
+            .collect();
+        for (entry, policy) in self.live.iter_mut().zip(policies) {
+            if let Some(policy) = policy {
+                tracing::info!(stream_id = %entry.id, room = entry.room, ?policy, "new rules");
+                entry.tell(policy);
+            }
+        }
+    }
+
+    /// Keeps what was said of a room for the next process.
+    fn keep(&self, room: &str) {
+        if let Some(journal) = &self.journal {
+            let Said { rules, cover } = self.said(room);
+            journal.room(Remembered { room: room.to_owned(), rules, cover });
+        }
     }
 
     /// Whether one more stream fits.
@@ -291,6 +352,7 @@ impl Registry {
         for entry in &mut self.live {
             entry.presence.observe(entry.figures.received.load(Relaxed), now);
         }
+        self.tell(|entry| entry.untold);
     }
 
     fn end(&mut self, target: &Target, reply: oneshot::Sender<Option<Summary>>) {
@@ -337,7 +399,11 @@ impl Registry {
         let _ = self.events.send(Event::Ended {
             stream_id: id,
             room_name: summary.room_name.clone(),
+            origin: summary.origin,
+            started_at: summary.started_at,
+            ended_at: summary.ended_at.unwrap_or(summary.started_at),
             statistics: summary.statistics.clone(),
+            problems: summary.problems.clone(),
         });
         for reply in entry.waiting_for_end {
             let _ = reply.send(Some(summary.clone()));
@@ -367,7 +433,9 @@ impl Registry {
         entry.status.covering(on);
         entry.said.cover = on.then_some(mute);
         tracing::info!(stream_id = %stream, room = entry.room, on, mute, reason, "dump button");
-        Some(entry.summary())
+        let summary = entry.summary();
+        self.keep(&summary.room_name);
+        Some(summary)
     }
 
     fn viewer(&mut self, processed: &str, identity: &str, joined: bool) {

@@ -58,6 +58,36 @@ struct Inner {
     breaker: Family<DetectorLabels, Gauge>,
     queue: Family<QueueLabels, Gauge>,
     global: Global,
+    database: Database,
+}
+
+/// What is written to the database.
+#[derive(Debug)]
+pub struct Database {
+    /// Things that wait to be written.
+    pub waiting: Gauge,
+    /// Detections and other news that were given up: the queue was full, or the database refused.
+    pub lost: Counter,
+    /// 1 when it answers.
+    pub up: Gauge,
+}
+
+impl Database {
+    fn declare(declare: &mut Declare<'_>, queue: &Family<QueueLabels, Gauge>) -> Self {
+        Self {
+            waiting: queue.get_or_create_owned(&QueueLabels { queue: "database" }),
+            lost: declare.metric(
+                "scrim_database_lost",
+                "Detections and other news that could not be kept",
+                Counter::default(),
+            ),
+            up: declare.metric(
+                "scrim_database_up",
+                "1 when the database answers",
+                Gauge::default(),
+            ),
+        }
+    }
 }
 
 /// How much runs, and how much more could.
@@ -172,9 +202,20 @@ impl Metrics {
         let queue =
             declare.metric("scrim_queue_depth", "Items waiting in a queue", Family::default());
         let global = Global::declare(&mut declare);
+        let database = Database::declare(&mut declare, &queue);
         registry.register_collector(Box::new(super::process::ProcessCollector));
         let rooms = Mutex::new(Rooms::new(ROOMS_MAX, per_room));
-        Self(Arc::new(Inner { http, load, censorship, rooms, detector_up, breaker, queue, global }))
+        Self(Arc::new(Inner {
+            http,
+            load,
+            censorship,
+            rooms,
+            detector_up,
+            breaker,
+            queue,
+            global,
+            database,
+        }))
     }
 
     /// The histogram of answered requests. `method` and `route` must come from closed sets.
@@ -219,6 +260,11 @@ impl Metrics {
     /// The gauge of a queue's depth; keep it, do not look it up for each item.
     pub fn queue_depth(&self, queue: &'static str) -> Gauge {
         self.0.queue.get_or_create_owned(&QueueLabels { queue })
+    }
+
+    /// What is written to the database.
+    pub fn database(&self) -> &Database {
+        &self.0.database
     }
 
     /// The metrics that all streams share.

@@ -152,6 +152,8 @@ class Stack:
             "SCRIM__LIMITS__MAX_CPU": "0",
             "SCRIM__DETECT__BREAKER_OPEN_S": str(BREAKER_SECONDS),
             "LIVEKIT_URL": self.url,
+            # Each test run has a history of its own.
+            "DATABASE_URL": f"sqlite:{self.directory / 'scrim.db'}",
             "SCRIM_TEST_DETECTOR_FAULT": str(self.fault_file),
             "RUST_BACKTRACE": "1",
             **more,
@@ -296,6 +298,7 @@ class Strict:
             "SCRIM__HTTP__LISTEN": f"127.0.0.1:{self.port}",
             "LIVEKIT_API_KEY": STRICT_KEY, "LIVEKIT_API_SECRET": STRICT_SECRET, "JWT_SECRET": JWT_SECRET,
             "SCRIM__ACCESS__FIRST_KEY_FILE": str(self.directory / "first-key"),
+            "DATABASE_URL": f"sqlite:{self.directory / 'scrim.db'}",
             "SCRIM__LIMITS__REQUESTS": "0", "SCRIM__LIMITS__STRICT_REQUESTS": "0",
             **env,
         }

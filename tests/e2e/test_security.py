@@ -87,9 +87,9 @@ def test_roles(stack):
             body = {} if method in ("POST", "PUT") else None
             for role in ("viewer", "service"):
                 if path == "/events" and role == "service":
-                    continue
+                    continue  # its answer never ends
                 status, answer = server.call(method, path, body, api_token(role))
-                admin = role == "service" and path.startswith(("/keys", "/audit"))
+                admin = role == "service" and path.startswith("/keys")
                 allowed = role == "service" and not admin
                 check((status != 403) == allowed, f"{role} on {method} {path}: {status} {answer}")
                 tried += 1

@@ -128,9 +128,10 @@ pub(in crate::api) async fn revoke(
     Admin(caller): Admin,
     Path(id): Path<String>,
 ) -> Result<Json<Listed>, Problem> {
-    let record = state.keys().revoke(&id, Timestamp::now()).await?.ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "unknown-key", "there is no such key")
-    })?;
+    let record =
+        state.keys().revoke(&id, &caller.sub, Timestamp::now()).await?.ok_or_else(|| {
+            Problem::new(StatusCode::NOT_FOUND, "unknown-key", "there is no such key")
+        })?;
     tracing::warn!(target: "scrim::audit", key = record.id, by = caller.sub, "api key revoked");
     Ok(Json(record.into()))
 }

@@ -40,6 +40,8 @@ struct Body {
 #[derive(Clone, Debug)]
 struct Answer {
     status: u16,
+    /// The same in another media type: its name, and an example.
+    other: Option<(&'static str, &'static str)>,
     description: &'static str,
     /// Media type, schema and example; `None` for an empty body.
     content: Option<(&'static str, Option<MakeSchema>, Value)>,
@@ -133,7 +135,7 @@ impl Operation {
     ) -> Self {
         let schema: MakeSchema = SchemaGenerator::subschema_for::<T>;
         let content = Some(("application/json", Some(schema), example));
-        self.answer(Answer { status, description, content, headers: &[] })
+        self.answer(Answer { status, other: None, description, content, headers: &[] })
     }
 
     /// An answer that is not JSON; `kind` is its media type.
@@ -144,18 +146,26 @@ impl Operation {
         example: &str,
     ) -> Self {
         let content = Some((kind, None, example.into()));
-        self.answer(Answer { status: 200, description, content, headers: &[] })
+        self.answer(Answer { status: 200, other: None, description, content, headers: &[] })
     }
 
     /// An answer without a body.
     pub(super) fn gives_nothing(self, status: u16, description: &'static str) -> Self {
-        self.answer(Answer { status, description, content: None, headers: &[] })
+        self.answer(Answer { status, other: None, description, content: None, headers: &[] })
     }
 
     /// Headers of the last answer, by their names among the shared ones.
     pub(super) fn with(mut self, headers: &'static [&'static str]) -> Self {
         if let Some(answer) = self.answers.last_mut() {
             answer.headers = headers;
+        }
+        self
+    }
+
+    /// Another media type of the last answer.
+    pub(super) fn also(mut self, kind: &'static str, example: &'static str) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.other = Some((kind, example));
         }
         self
     }
@@ -251,6 +261,10 @@ impl Operation {
                 };
                 one["content"] = json!({ *kind: { "schema": schema, "example": example } });
             }
+            if let Some((kind, example)) = answer.other {
+                one["content"][kind] =
+                    json!({ "schema": { "type": "string" }, "example": example });
+            }
             all.insert(answer.status.to_string(), one);
         }
         all
@@ -293,6 +307,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
     let parameter = |name: &str| {
         let (description, schema) = match name {
             "room" | "roomName" => ("The raw room.", room_schema()),
+            "class" => ("The detector's class.", json!({ "type": "string" })),
             "key" => ("The key's id, as it is listed.", json!({ "type": "string" })),
             _ => ("The id.", json!({ "type": "string", "format": "uuid" })),
         };
@@ -397,6 +412,7 @@ pub(super) fn shared_headers() -> Value {
         "X-Request-ID": text("The request's id: the caller's own when it is short and plain."),
         "WWW-Authenticate": text("How to authenticate."),
         "Retry-After": count("Seconds after which it may work."),
+        "ETag": text("The version of the rules, for If-Match."),
         "Location": text("Where what was made is found."),
         "Idempotency-Replayed": text("`true` when this answer was given before, to the same key."),
         "RateLimit-Limit": count("Requests that the window allows."),

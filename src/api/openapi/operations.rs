@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::operation::{Operation, Who, operation};
-use crate::api::{health, keys, streams, tokens};
+use crate::api::{analytics, audit, detections, feedback, health, keys, streams, tokens};
 use crate::censor::Document;
 use crate::session::Summary;
 
@@ -37,7 +37,7 @@ const ID: &str = "0198c0de-7a11-7bcd-8abc-0123456789ab";
 
 /// Every operation of the API.
 pub(super) fn all() -> Vec<Operation> {
-    [streams(), rest_of_streams(), rules(), others(), keys(), server()].concat()
+    [streams(), rest_of_streams(), rules(), history(), others(), keys(), server()].concat()
 }
 
 fn statistics() -> Value {
@@ -62,6 +62,7 @@ fn summary(state: &str) -> Value {
         "streamId": ID,
         "roomName": "stage-1",
         "processedRoom": "stage-1-processed",
+        "origin": "operator",
         "state": state,
         "startedAt": "2026-11-21T20:00:00Z",
         "covered": false,
@@ -142,21 +143,160 @@ fn rest_of_streams() -> Vec<Operation> {
 }
 
 fn rules() -> Vec<Operation> {
+    let about = "The global ones lie over those of the configuration, a room's own over both.";
+    let global = rules_of("/censorship/rules", ["Read", "Replace", "Take away"], about);
+    let room = rules_of(
+        "/censorship/rules/{room}",
+        ["Read a room's", "Replace a room's", "Take away a room's"],
+        about,
+    );
+    [global, room].concat()
+}
+
+fn rules_of(path: &'static str, verbs: [&'static str; 3], about: &'static str) -> Vec<Operation> {
     let example = json!({ "padding": 0.2, "mode": "verified" });
-    let path = "/censorship/rules/{room}";
-    let get = operation("get", path, "rules", "Read a room's rules")
-        .about("Those of the room itself: empty when it has none of its own.")
-        .gives::<Document>(200, "The rules.", example.clone())
-        .may(422, "The name of the room makes no sense; `invalid-request`.");
-    let put = operation("put", path, "rules", "Replace a room's rules")
-        .about("They hold at once, also for a stream that runs. Counts against the strict limit.")
+    let changed = "Somebody else was faster: the rules have another version; `stale`.";
+    let names = ["rules"; 3];
+    let [get, put, delete] = [("get", 0), ("put", 1), ("delete", 2)]
+        .map(|(method, at)| operation(method, path, names[at], verbs[at]).about(about));
+    let get = get
+        .gives::<Document>(200, "The rules; empty when there are none.", example.clone())
+        .with(&["ETag"]);
+    let put = put
+        .header("If-Match", IF_MATCH, json!({ "type": "string" }))
         .takes::<Document>(example.clone())
-        .gives::<Document>(200, "The rules that hold now.", example);
-    let delete = operation("delete", path, "rules", "Take a room's rules away")
-        .about("The global ones hold again. Counts against the strict limit.")
-        .gives_nothing(204, "The room has no rules of its own.")
-        .may(422, "The name of the room makes no sense; `invalid-request`.");
+        .gives::<Document>(200, "The rules, in effect.", example)
+        .with(&["ETag"])
+        .may(412, changed);
+    let delete = delete
+        .header("If-Match", IF_MATCH, json!({ "type": "string" }))
+        .gives_nothing(204, "There are none any more.")
+        .with(&["ETag"])
+        .may(412, changed)
+        .may(400, "If-Match is no ETag of these rules; `malformed-request`.");
+    if path.contains('{') {
+        let invalid = "The name of the room makes no sense; `invalid-request`.";
+        return vec![get.may(422, invalid), put, delete.may(422, invalid)];
+    }
     vec![get, put, delete]
+}
+
+const IF_MATCH: &str = "The ETag that was read: what others changed meanwhile is not overwritten.";
+
+fn detection() -> Value {
+    json!({
+        "detectionId": ID,
+        "streamId": ID,
+        "roomName": "stage-1",
+        "at": "2026-11-21T20:00:05.25Z",
+        "kind": "object",
+        "class": "FEMALE_BREAST_EXPOSED",
+        "score": 0.83,
+        "bbox": [412.0, 180.5, 96.0, 90.0],
+        "frame": 157,
+        "findings": 24,
+    })
+}
+
+fn history() -> Vec<Operation> {
+    let totals = json!({
+        "from": "2026-11-01T00:00:00Z",
+        "to": "2026-12-01T00:00:00Z",
+        "streams": 12,
+        "liveStreams": 1,
+        "viewers": 310,
+        "peakViewers": 45,
+        "averagePeakViewers": 21.5,
+        "averageDurationSeconds": 1830.0,
+        "totalDurationSeconds": 21960.0,
+        "firstStartedAt": "2026-11-02T18:00:00Z",
+        "lastStartedAt": "2026-11-21T20:00:00Z",
+        "censorshipEvents": { "FEMALE_BREAST_EXPOSED": 14 },
+    });
+    let sessions = operation("get", "/censorship/sessions", "streams", "What runs now")
+        .gives::<streams::Sessions>(
+        200,
+        "Newest first.",
+        json!({ "sessions": [summary("live")] }),
+    );
+    let detections = operation("get", "/censorship/events", "events", "List detections")
+        .about(
+            "What was found and covered: one line a stream, class and second. As CSV with \
+             `format=csv` or `Accept: text/csv`; then the next page's cursor is in X-Next-Cursor, \
+             and `limit` may be up to 10,000.",
+        )
+        .query::<detections::Filter>()
+        .gives::<detections::Page>(
+            200,
+            "A page.",
+            json!({ "events": [detection()], "nextCursor": null }),
+        )
+        .also(
+            "text/csv",
+            "detectionId,at,streamId,roomName,kind,class,score,x,y,width,height,frame,findings\r\n",
+        );
+    let room = operation("get", "/room/analytics/{room}", "events", "Totals of a room")
+        .query::<analytics::Asked>()
+        .gives::<analytics::Totals>(
+            200,
+            "Of the last 30 days, when no range is named.",
+            totals.clone(),
+        );
+    let all = operation("get", "/analytics", "events", "Totals of all rooms")
+        .query::<analytics::Asked>()
+        .gives::<analytics::Totals>(200, "Of the last 30 days, when no range is named.", totals);
+    let entry = json!({
+        "id": ID,
+        "at": "2026-11-21T20:00:00Z",
+        "actor": "olga",
+        "action": "rules.set",
+        "target": "stage-1",
+        "detail": { "padding": { "from": 0.15, "to": 0.2 } },
+    });
+    let audit = operation("get", "/audit", "events", "Who changed what")
+        .query::<audit::Filter>()
+        .gives::<audit::Page>(
+        200,
+        "A page.",
+        json!({ "entries": [entry], "nextCursor": null }),
+    );
+    [vec![sessions, detections, room, all, audit], feedback()].concat()
+}
+
+fn feedback() -> Vec<Operation> {
+    let invalid = "The name of the room makes no sense; `invalid-request`.";
+    let said = operation(
+        "post",
+        "/feedback/detection",
+        "rules",
+        "Say whether a detection was right",
+    )
+    .about(
+        "Moves the threshold of its class in its room: 0.02 up after a false positive, 0.01 \
+             down after a true one, never below what the rules say.",
+    )
+    .takes::<feedback::Said>(json!({ "streamId": ID, "detectionId": ID, "wasCorrect": false }))
+    .gives::<feedback::Moved>(
+        200,
+        "The threshold, in effect.",
+        json!({
+            "roomName": "stage-1",
+            "class": "FEMALE_BREAST_EXPOSED",
+            "previousThreshold": 0.25,
+            "threshold": 0.27,
+            "configuredThreshold": 0.25,
+        }),
+    )
+    .may(404, "That stream has no such detection; `unknown-detection`.")
+    .may(409, "The rules allow this class by now; `not-covered`.");
+    let room = operation("delete", "/feedback/{room}", "rules", "Forget a room's feedback")
+        .gives_nothing(204, "Its thresholds are those of the rules.")
+        .may(422, invalid);
+    let class =
+        operation("delete", "/feedback/{room}/{class}", "rules", "Forget feedback on a class")
+            .gives_nothing(204, "Its threshold is that of the rules.")
+            .may(422, invalid);
+    vec![said, room, class]
 }
 
 fn others() -> Vec<Operation> {
@@ -245,6 +385,7 @@ fn server() -> Vec<Operation> {
         "uptimeSeconds": 3600.5,
         "censorshipEnabled": true,
         "livekit": { "state": "up", "latencyMs": 1.2 },
+        "database": { "state": "up", "backend": "sqlite", "latencyMs": 0.2, "waiting": 0, "lost": 0 },
         "detectors": [
             { "name": "nudenet-320n", "state": "up", "provider": "cpu", "queueDepth": 0, "latencyMs": 21.4 },
         ],

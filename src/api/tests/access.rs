@@ -179,9 +179,10 @@ async fn a_body_that_does_not_come_is_408() {
     }
 }
 
-/// Routes that are no part of the API: what belongs to a page.
+/// Routes that are no part of the API: pages, and what belongs to one.
 fn is_page(path: &str) -> bool {
-    path.starts_with("/docs/")
+    let below = ["/docs/", "/assets/", "/watch/"];
+    matches!(path, "/broadcast" | "/operate") || below.iter().any(|one| path.starts_with(one))
 }
 
 /// Every path that the router knows, as its `Debug` shows them.
