@@ -5,6 +5,7 @@
 
 mod check;
 mod files;
+mod http;
 mod load;
 mod secret;
 mod sections;
@@ -12,11 +13,12 @@ mod sections;
 use serde::{Deserialize, Serialize};
 
 pub use files::read as read_files;
+pub use http::Http;
 pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
-    Access, Audience, Censorship, Database, Detect, Format, Http, Level, Limits, Livekit, Log,
-    Pipeline, Shutdown,
+    Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Pipeline,
+    Shutdown,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};

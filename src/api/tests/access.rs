@@ -29,6 +29,7 @@ async fn a_start_with_a_key_is_made_once() {
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(again.headers["location"], first.headers["location"]);
     assert_eq!(again.headers["cache-control"], "no-store");
+    assert_eq!(again.headers["content-type"], "application/json");
     assert_ne!(again.headers["x-request-id"], first.headers["x-request-id"]);
     let other = start_with(&bench, "call-1", &json!({ "roomName": "other" })).await;
     assert_problem(&other, 422, "invalid-request");
