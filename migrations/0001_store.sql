@@ -137,3 +137,19 @@ create table writers (
     batch bigint not null,
     seen_at bigint not null
 );
+
+-- News for the operator's own server, until it has taken them.
+create table outbox (
+    id text not null primary key,
+    at bigint not null,
+    kind text not null,
+    -- JSON, as it is sent
+    body text not null,
+    attempts bigint not null,
+    -- when to try next; null: given up
+    due_at bigint,
+    -- why the last attempt failed
+    error text
+);
+
+create index outbox_by_due on outbox (due_at);

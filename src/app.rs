@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Position, Service};
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
+use crate::notify::Sender;
 use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{
@@ -48,6 +49,7 @@ pub struct App {
     feed: FeedActor,
     store: Store,
     journal: JournalActor,
+    sender: Option<Sender>,
     router: axum::Router,
     tls: Option<Tls>,
     keys: Keys,
@@ -113,7 +115,8 @@ impl App {
         let (manager, registry) =
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
         let (journal, journal_actor) =
-            Journal::new(store.clone(), manager.clone(), metrics.clone());
+            Journal::new(store.clone(), manager.clone(), metrics.clone(), config.notify.is_on());
+        let sender = Sender::new(store.clone(), &config.notify)?;
         let registry = registry.recall(Kept { journal: Some(journal.clone()), ..kept });
         let (feed_handle, feed) = Feed::new(manager.events());
         let keys = Keys::new(Arc::new(store.clone()));
@@ -153,6 +156,7 @@ impl App {
             feed,
             store,
             journal: journal_actor,
+            sender,
             router,
             tls,
             keys,
@@ -177,6 +181,7 @@ impl App {
             feed,
             store,
             journal,
+            sender,
             router,
             tls,
             keys,
@@ -198,6 +203,9 @@ impl App {
         edge.spawn("keys", |stop| keys.run(stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("journal", |stop| journal.run(stop));
+        if let Some(sender) = sender {
+            edge.spawn("notify", |stop| sender.run(stop));
+        }
         let keeper = Keeper::new(store.clone(), config.database.retention_days);
         edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("load", |stop| sampler.run(stop));

@@ -23,6 +23,7 @@
 //! | [`track`] | findings in, moving regions out; pure |
 //! | [`censor`] | what the rules cover, and how it is covered |
 //! | [`store`] | what outlives the process: streams, detections, rules, feedback |
+//! | [`notify`] | tells the operator's own server what happens |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
@@ -36,6 +37,7 @@ pub mod detect;
 pub mod livekit;
 pub mod load;
 pub mod media;
+pub mod notify;
 pub mod pipeline;
 pub mod runtime;
 pub mod session;

@@ -21,6 +21,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod names;
+mod notifications;
 mod openapi;
 mod ops;
 mod pages;
@@ -208,6 +209,8 @@ fn history() -> Router<State> {
         .route("/room/analytics/{room}", get(analytics::room))
         .route("/analytics", get(analytics::all))
         .route("/audit", get(audit::list))
+        .route("/notifications", get(notifications::list))
+        .route("/notifications/{id}/retry", post(notifications::retry))
         .route("/feedback/detection", post(feedback::detection))
         .route("/feedback/{room}", delete(feedback::reset_room))
         .route("/feedback/{room}/{class}", delete(feedback::reset_class))

@@ -45,6 +45,8 @@ pub(super) async fn index() -> Json<Value> {
             "GET /room/analytics/{room}": "totals of a room: ?from=&to=",
             "GET /analytics": "totals of all rooms: ?from=&to=",
             "GET /audit": "who changed what: ?target=&from=&to=&limit=&cursor=",
+            "GET /notifications": "what your own server was not told: ?state=&limit=&cursor=",
+            "POST /notifications/{id}/retry": "tells it again",
             "POST /feedback/detection": "moves a threshold: {streamId, detectionId, wasCorrect}",
             "DELETE /feedback/{room}": "puts a room's thresholds back",
             "DELETE /feedback/{room}/{class}": "puts one of them back",

@@ -202,7 +202,7 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let keys = Keys::new(Arc::new(keys::memory::Memory::default()));
     let manager = Manager::new(commands, events.clone());
     // Told by nobody to run: these tests look at what the manager is told.
-    let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone());
+    let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone(), false);
     let parts = Parts {
         config: Arc::new(config),
         manager,

@@ -16,6 +16,15 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     http(config, &mut found);
     livekit(config, &mut found);
     database(config, &mut found);
+    let notify = &config.notify;
+    if notify.is_on()
+        && !["http://", "https://"].iter().any(|scheme| notify.url.starts_with(scheme))
+    {
+        found.add("notify.url", &notify.url, "must begin with http:// or https://, or be empty");
+    }
+    if notify.is_on() {
+        found.secret("notify.secret", notify.secret.expose());
+    }
     if !config.dev {
         found.secret("livekit.api_secret", config.livekit.api_secret.expose());
         found.secret("access.jwt_secret", config.access.jwt_secret.expose());

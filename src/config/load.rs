@@ -36,7 +36,8 @@ pub(super) const NAMED: [(&str, &str); 15] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-pub(super) const SECRETS: [&str; 3] = ["livekit.api_secret", "database.url", "access.jwt_secret"];
+pub(super) const SECRETS: [&str; 4] =
+    ["livekit.api_secret", "database.url", "notify.secret", "access.jwt_secret"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

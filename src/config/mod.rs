@@ -17,8 +17,8 @@ pub use http::Http;
 pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
-    Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Pipeline,
-    Shutdown,
+    Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Notify,
+    Pipeline, Shutdown,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
@@ -46,6 +46,8 @@ pub struct Config {
     pub livekit: Livekit,
     /// What outlives the process.
     pub database: Database,
+    /// The operator's own server, which is told what happens.
+    pub notify: Notify,
     /// Who may call what.
     pub access: Access,
     /// How often a client may call.
@@ -71,6 +73,7 @@ impl Default for Config {
             http: Http::default(),
             livekit: Livekit::default(),
             database: Database::default(),
+            notify: Notify::default(),
             access: Access::default(),
             limits: Limits::default(),
             detect: Detect::default(),

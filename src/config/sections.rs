@@ -81,6 +81,23 @@ impl Default for Database {
     }
 }
 
+/// `[notify]`: the operator's own server, which is told what happens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Notify {
+    /// Where to; empty: nowhere.
+    pub url: String,
+    /// Secret of the signatures, at least 32 characters.
+    pub secret: Secret,
+}
+
+impl Notify {
+    /// Whether there is somebody to tell.
+    pub fn is_on(&self) -> bool {
+        !self.url.is_empty()
+    }
+}
+
 /// Who may have something without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

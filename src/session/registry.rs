@@ -15,18 +15,19 @@ use super::entry::Entry;
 use super::load::Load;
 use super::memory::{Memory, Said};
 use super::open::{self, Opened};
-use super::rulebook::{Kept, Rulebook};
+use super::rulebook::Rulebook;
 use super::stream::{Control, End};
 use super::{
     Command, Event, Manager, Origin, Settings, Start, StartError, State, Summary, Target, Viewers,
 };
-use crate::censor::{Document, Policy};
 use crate::detect;
 use crate::livekit::processed_room;
 use crate::media::clock;
 use crate::runtime::Permits;
-use crate::store::{Journal, Remembered, Saved, Scope};
+use crate::store::Journal;
 use crate::telemetry::Metrics;
+
+mod words;
 
 /// Requests that may wait for the actor; when full, callers wait.
 const COMMANDS: usize = 64;
@@ -86,17 +87,6 @@ impl Registry {
             claims: JoinSet::new(),
         };
         (manager, registry)
-    }
-
-    /// Goes on with what the database has kept.
-    pub fn recall(mut self, kept: Kept) -> Self {
-        self.rulebook = Rulebook::new(kept.rules, kept.thresholds);
-        // Newest first, as they came: the last one in is remembered longest.
-        for Remembered { room, rules, cover } in kept.rooms.into_iter().rev() {
-            self.memory.keep(room, Said { rules, cover });
-        }
-        self.journal = kept.journal;
-        self
     }
 
     /// Runs until told to close, then ends every stream. When `stop` fires, streams end too.
@@ -279,64 +269,6 @@ impl Registry {
             }
         });
         self.gauge();
-    }
-
-    /// What was said of a room, live or not.
-    fn said(&self, room: &str) -> Said {
-        let live = self.live.iter().find(|e| e.room == room);
-        live.map_or_else(|| self.memory.recall(room), |entry| entry.said.clone())
-    }
-
-    /// What the rules say of a stream that was started with rules of its own.
-    fn configured(&self, room: &str, own: &Document) -> Policy {
-        self.settings.policy(&own.over(&self.rulebook.document(room)))
-    }
-
-    /// What holds for it: the same, with the thresholds that feedback has moved.
-    fn policy(&self, room: &str, own: &Document) -> Policy {
-        let mut policy = self.configured(room, own);
-        self.rulebook.adjust(room, &mut policy);
-        policy
-    }
-
-    /// New rules, also for the streams that run. A room's are the last word on it: what its
-    /// stream was started with is over.
-    fn set_rules(&mut self, scope: Scope, saved: Saved) {
-        if !self.rulebook.set(scope.clone(), saved) {
-            return;
-        }
-        let Scope::Room(room) = scope else { return self.tell(|_| true) };
-        if let Some(entry) = self.live.iter_mut().find(|e| e.room == room) {
-            entry.said.rules = Document::default();
-        } else {
-            let said = Said { rules: Document::default(), ..self.memory.recall(&room) };
-            self.memory.keep(room.clone(), said);
-        }
-        self.keep(&room);
-        self.tell(|entry| entry.room == room);
-    }
-
-    /// Tells running streams what holds now.
-    fn tell(&mut self, whom: impl Fn(&Entry) -> bool) {
-        let policies: Vec<Option<Policy>> = self
-            .live
-            .iter()
-            .map(|entry| whom(entry).then(|| self.policy(&entry.room, &entry.said.rules)))
-            .collect();
-        for (entry, policy) in self.live.iter_mut().zip(policies) {
-            if let Some(policy) = policy {
-                tracing::info!(stream_id = %entry.id, room = entry.room, ?policy, "new rules");
-                entry.tell(policy);
-            }
-        }
-    }
-
-    /// Keeps what was said of a room for the next process.
-    fn keep(&self, room: &str) {
-        if let Some(journal) = &self.journal {
-            let Said { rules, cover } = self.said(room);
-            journal.room(Remembered { room: room.to_owned(), rules, cover });
-        }
     }
 
     /// Whether one more stream fits.

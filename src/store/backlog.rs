@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::{AuditEntry, Detection, Record, Remembered};
+use super::{AuditEntry, Detection, News, Record, Remembered};
 use crate::session::State;
 
 /// Detections that may wait; further ones are refused. At one a second, class and stream, an hour
@@ -17,7 +17,7 @@ use crate::session::State;
 pub(super) const DETECTIONS: usize = 50_000;
 /// Streams that may wait; further ones are refused.
 pub(super) const STREAMS: usize = 10_000;
-/// Rooms, ids of webhooks and lines of the audit log that may wait; then the oldest go.
+/// Rooms, ids of webhooks, lines of the audit log and news that may wait; then the oldest go.
 const NOTES: usize = 4_096;
 /// Detections in one batch: one transaction of some tens of milliseconds.
 const BATCH: usize = 1_024;
@@ -34,12 +34,13 @@ pub(super) struct Batch {
     pub rooms: Vec<Remembered>,
     pub webhooks: Vec<String>,
     pub audit: Vec<AuditEntry>,
+    pub news: Vec<News>,
     pub detections: Vec<Detection>,
 }
 
 impl Batch {
     fn len(&self) -> usize {
-        let notes = self.rooms.len() + self.webhooks.len() + self.audit.len();
+        let notes = self.rooms.len() + self.webhooks.len() + self.audit.len() + self.news.len();
         self.streams.len() + notes + self.detections.len()
     }
 }
@@ -62,6 +63,7 @@ pub(super) struct Backlog {
     rooms: BTreeMap<String, Remembered>,
     webhooks: VecDeque<String>,
     audit: VecDeque<AuditEntry>,
+    news: VecDeque<News>,
     detections: VecDeque<Detection>,
     /// What is being written, or was tried in vain. It stays as it is until it is written: whether
     /// a commit that failed took effect is not known, and only the same batch can be told apart.
@@ -117,6 +119,16 @@ impl Backlog {
         self.wake(now);
     }
 
+    /// Something that the operator's server is to be told.
+    pub(super) fn news(&mut self, news: News, now: Instant) {
+        if self.news.len() >= NOTES {
+            self.news.pop_front();
+            self.lost += 1;
+        }
+        self.news.push_back(news);
+        self.wake(now);
+    }
+
     /// A detection; whether there was room for it.
     pub(super) fn detection(&mut self, detection: Detection, now: Instant) -> bool {
         if self.detections.len() >= DETECTIONS {
@@ -147,6 +159,7 @@ impl Backlog {
                 rooms: std::mem::take(&mut self.rooms).into_values().collect(),
                 webhooks: std::mem::take(&mut self.webhooks).into(),
                 audit: std::mem::take(&mut self.audit).into(),
+                news: std::mem::take(&mut self.news).into(),
                 detections: self.detections.drain(..count).collect(),
             };
             self.pending = (batch.len() > 0).then_some(batch);
@@ -177,7 +190,7 @@ impl Backlog {
     /// Detections are given up first; what is left is tried once more.
     fn refused(&mut self, mut batch: Batch) {
         if batch.detections.is_empty() {
-            self.lost += (batch.streams.len() + batch.audit.len()) as u64;
+            self.lost += (batch.streams.len() + batch.audit.len() + batch.news.len()) as u64;
             return;
         }
         self.lost += batch.detections.len() as u64;
@@ -187,7 +200,7 @@ impl Backlog {
 
     /// How many things wait.
     pub(super) fn waiting(&self) -> usize {
-        let notes = self.rooms.len() + self.webhooks.len() + self.audit.len();
+        let notes = self.rooms.len() + self.webhooks.len() + self.audit.len() + self.news.len();
         let pending = self.pending.as_ref().map_or(0, Batch::len);
         self.streams.len() + notes + self.detections.len() + pending
     }

@@ -116,7 +116,8 @@ impl Store {
         for sql in range.select() {
             for row in self.rows(sql).await? {
                 let mut row = Columns::of(&row);
-                *figures.censorship_events.entry(row.text()?).or_default() += row.count()?;
+                let (class, events) = (row.text()?, row.count()?);
+                *figures.censorship_events.entry(class).or_default() += events;
             }
         }
         Ok(figures)

@@ -8,6 +8,7 @@
 mod audit;
 mod backlog;
 mod detections;
+mod digest;
 mod error;
 mod feedback;
 mod figures;
@@ -17,6 +18,7 @@ mod journal;
 mod keys;
 mod migrations;
 mod open;
+mod outbox;
 mod retention;
 mod rooms;
 mod rules;
@@ -26,6 +28,7 @@ mod streams;
 pub(crate) mod tests;
 mod time;
 mod webhooks;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +43,15 @@ pub use detections::{Detection, Filter as DetectionFilter, Kind};
 pub use error::Error;
 pub use feedback::{Answer as FeedbackAnswer, Said as FeedbackSaid, moved};
 pub use figures::{Figures, Range};
-pub use journal::{Journal, JournalActor, JournalStatus};
+pub use journal::{Journal, JournalStatus};
 pub use open::Backend;
+pub use outbox::{Listed as ListedNews, News};
 pub use retention::Keeper;
 pub use rooms::Remembered;
 pub use rules::{Saved, Scope, Stale};
 pub use streams::{Filter as StreamFilter, Record};
 pub use time::{at, micros};
+pub use writer::JournalActor;
 
 pub(crate) use sql::Sql;
 

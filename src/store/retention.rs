@@ -78,6 +78,7 @@ impl Keeper {
         rows += self.store.steps(|| detections(before)).await?;
         rows += self.store.steps(|| streams(before)).await?;
         rows += self.store.steps(|| feedback(before)).await?;
+        rows += self.store.steps(|| outbox(before)).await?;
         let hours = Sql::new("delete from censorship_hours where hour < ");
         rows += self.store.write(hours.bind(before.as_second().div_euclid(3_600))).await?;
         let writers = Sql::new("delete from writers where seen_at < ").bind(micros(before));
@@ -128,6 +129,14 @@ fn streams(before: Timestamp) -> Sql {
         .push(" and ended_at < ")
         .bind(micros(before))
         .push(" limit ")
+        .bind(STEP)
+        .push(")")
+}
+
+fn outbox(before: Timestamp) -> Sql {
+    Sql::new("delete from outbox where id in (select id from outbox where id < ")
+        .bind(first_id(before))
+        .push(" order by id limit ")
         .bind(STEP)
         .push(")")
 }

@@ -10,7 +10,9 @@ import traceback
 import harness
 import judge
 
-FILES = ("test_setup", "test_media", "test_faults", "test_access", "test_security", "test_api", "test_life")
+FILES = (
+    "test_setup", "test_media", "test_faults", "test_access", "test_security", "test_api", "test_history", "test_life",
+)
 
 
 def show(name, began, verdict, text):

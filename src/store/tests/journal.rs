@@ -34,7 +34,7 @@ fn bench(store: &Store, streams: Vec<Summary>) -> Bench {
         crate::runtime::Exit::Finished
     });
     let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
-    let (journal, actor) = Journal::new(store.clone(), manager, metrics);
+    let (journal, actor) = Journal::new(store.clone(), manager, metrics, true);
     tasks.spawn("journal", |stop| actor.run(stop));
     Bench { store: store.clone(), journal, events, tasks }
 }

@@ -45,15 +45,17 @@ struct Server {
 /// port. Ends it when its own input does.
 const START: &str = r#"
 set -e
-dir=$1 bin=$2 port=$3
-as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; else "$@"; fi; }
-if [ "$(id -u)" = 0 ]; then chown postgres "$dir"; fi
-as "$bin/initdb" -D "$dir/data" -U scrim --auth=trust --no-sync -E UTF8 >"$dir/log" 2>&1
-as "$bin/postgres" -D "$dir/data" -k "$dir" -p "$port" -c listen_addresses=127.0.0.1 \
+dir=$1 bin=$2 port=$3 as=()
+if [ "$(id -u)" = 0 ]; then
+    as=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+    chown postgres "$dir"
+fi
+"${as[@]}" "$bin/initdb" -D "$dir/data" -U scrim --auth=trust --no-sync -E UTF8 >"$dir/log" 2>&1
+"${as[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -p "$port" -c listen_addresses=127.0.0.1 \
     -c fsync=off -c max_connections=200 >>"$dir/log" 2>&1 &
 read -r _ || true
-kill -INT $! || true
-wait
+kill -QUIT $! || true
+wait || true
 rm -rf "$dir"
 "#;
 
@@ -91,6 +93,9 @@ async fn start() -> Option<Server> {
         .args(["-c", START, "postgres"])
         .args([folder.as_path(), programs.as_path(), Path::new(&port.to_string())])
         .stdin(Stdio::piped())
+        // Whoever reads the tests' output must not wait for the server too.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     for _ in 0..600 {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ID;
 use super::streams::summary;
 use crate::api::openapi::operation::{Operation, operation};
-use crate::api::{analytics, audit, detections, streams};
+use crate::api::{analytics, audit, detections, notifications, streams};
 
 fn detection() -> Value {
     json!({
@@ -84,5 +84,29 @@ pub(super) fn all() -> Vec<Operation> {
         "A page.",
         json!({ "entries": [entry], "nextCursor": null }),
     );
-    vec![sessions, detections, room, all, audit]
+    [vec![sessions, detections, room, all, audit], notifications()].concat()
+}
+
+fn notifications() -> Vec<Operation> {
+    let one = json!({
+        "id": ID,
+        "at": "2026-11-21T20:00:00Z",
+        "type": "stream.ended",
+        "attempts": 12,
+        "nextAttemptAt": null,
+        "error": "the server answered 503",
+        "body": { "id": ID, "type": "stream.ended", "streamId": ID },
+    });
+    let list = operation("get", "/notifications", "events", "List news that did not arrive")
+        .about("What your own server (`notify.url`) has not taken: given up, or still tried.")
+        .query::<notifications::Filter>()
+        .gives::<notifications::Page>(
+            200,
+            "A page.",
+            json!({ "notifications": [one], "nextCursor": null }),
+        );
+    let retry = operation("post", "/notifications/{id}/retry", "events", "Try news again")
+        .gives_nothing(202, "It is tried again soon.")
+        .may(404, "Nothing of that id was given up; `unknown-notification`.");
+    vec![list, retry]
 }
