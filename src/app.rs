@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{
-    self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, LivekitHealth,
-    LoadHealth, Parts,
+    self, Condition, Dependencies, DetectorHealth, Feed, FeedActor, HealthSource, Keys,
+    LivekitHealth, LoadHealth, Parts, Serving, Tls,
 };
 use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Service};
@@ -28,6 +28,7 @@ use crate::store::{Journal, JournalActor, Keeper, Store};
 use crate::telemetry::{Breaker, Metrics, trace};
 use crate::track;
 
+mod first_key;
 mod gauges;
 mod history;
 
@@ -51,6 +52,8 @@ pub struct App {
     journal: JournalActor,
     sender: Option<Sender>,
     router: axum::Router,
+    tls: Option<Tls>,
+    keys: Keys,
     stop: CancellationToken,
 }
 
@@ -72,6 +75,7 @@ impl App {
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
+        let tls = Tls::open(&config.http)?;
         let credentials = Credentials::from(&config.livekit);
         check_livekit(&credentials).await?;
 
@@ -120,6 +124,9 @@ impl App {
         let sender = Sender::new(store.clone(), &config.notify)?;
         let registry = registry.recall(Kept { journal: Some(journal.clone()), ..kept });
         let (feed_handle, feed) = Feed::new(manager.events());
+        let keys = Keys::new(Arc::new(store.clone()));
+        keys.refresh().await.context("cannot read the API keys")?;
+        first_key::make(&config, &keys).await;
         let stop = CancellationToken::new();
         let health = Arc::new(Probe {
             credentials,
@@ -138,6 +145,7 @@ impl App {
             registry: Arc::new(names),
             health: health.clone(),
             feed: feed_handle,
+            keys: keys.clone(),
             store: store.clone(),
             journal,
             webhooks,
@@ -157,6 +165,8 @@ impl App {
             journal: journal_actor,
             sender,
             router,
+            tls,
+            keys,
             stop,
         })
     }
@@ -182,6 +192,8 @@ impl App {
             journal,
             sender,
             router,
+            tls,
+            keys,
             stop,
         } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
@@ -192,8 +204,12 @@ impl App {
             Exit::Cancelled
         });
         let mut edge = Supervisor::new(stop);
-        let http = config.http.clone();
-        edge.spawn("http", |stop| api::serve(listener, router, http, stop));
+        let serving = Serving { http: config.http.clone(), tls: tls.clone() };
+        edge.spawn("http", |stop| api::serve(listener, router, serving, stop));
+        if let Some(tls) = tls {
+            edge.spawn("certificate", |stop| tls.run(stop));
+        }
+        edge.spawn("keys", |stop| keys.run(stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("journal", |stop| journal.run(stop));
         if let Some(sender) = sender {

@@ -1,12 +1,23 @@
 //! The command line. Nothing tunable lives here: what an operator may say is in `config`.
 
+mod keys;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
 
+use crate::api::{self, Role};
 use crate::config::{self, Config, DEFAULT_FILE, Environment};
 use crate::load;
+
+/// Longest life of a token, in hours: a year.
+const HOURS_MAX: i64 = 8_760;
+
+/// Longest life of a key, in days: ten years.
+const DAYS_MAX: i64 = 3_650;
 
 /// Live video, made safe before anyone sees it.
 #[derive(Clone, Debug, PartialEq, Parser)]
@@ -40,8 +51,56 @@ pub enum Command {
         #[arg(long)]
         live: bool,
     },
+    /// Print a token (JWT) of the API, signed with the configured secret.
+    Token(Token),
+    /// Make, list and revoke API keys, in the configured database.
+    Key {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Put load on a LiveKit server, or on Scrim and LiveKit, and measure what comes out.
     Load(Box<load::Options>),
+}
+
+pub use keys::run as keys;
+
+/// What a token is to say.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct Token {
+    /// Who it is for; stands in the audit log.
+    #[arg(long, value_name = "NAME")]
+    pub sub: String,
+    /// What it allows.
+    #[arg(long, default_value = "operator")]
+    pub role: Role,
+    /// For how many hours.
+    #[arg(long, value_name = "HOURS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=HOURS_MAX))]
+    pub hours: u32,
+}
+
+/// What to do with API keys.
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key and print it, for this once.
+    Create {
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// What it allows.
+        #[arg(long, default_value = "service")]
+        role: Role,
+        /// After how many days it opens nothing; never when left out.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=DAYS_MAX))]
+        days: Option<u32>,
+    },
+    /// List all keys, without their secrets.
+    List,
+    /// Revoke a key, within seconds on running servers.
+    Revoke {
+        /// Its id, as it is listed.
+        id: String,
+    },
 }
 
 /// Why there is no configuration.
@@ -78,7 +137,9 @@ impl Cli {
             Err(error) if self.config.is_none() && error.kind() == ErrorKind::NotFound => None,
             Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
         };
-        Ok(Config::load(text.as_deref(), environment, self.dev)?)
+        let environment =
+            config::read_files(environment.clone(), |path| std::fs::read_to_string(path))?;
+        Ok(Config::load(text.as_deref(), &environment, self.dev)?)
     }
 }
 
@@ -96,6 +157,21 @@ pub fn environment() -> Environment {
 /// When the configuration cannot be written as TOML.
 pub fn print(config: &Config) -> Result<String, toml::ser::Error> {
     toml::to_string(config)
+}
+
+/// What `token` prints.
+///
+/// # Errors
+///
+/// When there is no secret to sign with, as in development mode, or it cannot sign.
+pub fn token(config: &Config, token: &Token, now: Timestamp) -> anyhow::Result<String> {
+    let secret = config.access.jwt_secret.expose();
+    anyhow::ensure!(
+        !secret.is_empty(),
+        "access.jwt_secret is not set; in --dev no token is needed"
+    );
+    let ttl = Duration::from_secs(u64::from(token.hours) * 3_600);
+    Ok(api::sign(secret, &token.sub, token.role, now, ttl)?)
 }
 
 #[cfg(test)]

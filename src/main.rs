@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use jiff::Timestamp;
 use scrim::app::App;
 use scrim::ask::{Question, ask};
 use scrim::cli::{self, Cli, Command};
@@ -35,6 +36,14 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             let config = cli.load(&cli::environment())?;
             let question = if live { Question::Live } else { Question::Ready };
             println!("{}", ask(config.http.listen, question).await?);
+        }
+        Command::Token(token) => {
+            let config = cli.load(&cli::environment())?;
+            println!("{}", cli::token(&config, &token, Timestamp::now())?);
+        }
+        Command::Key { command } => {
+            let config = cli.load(&cli::environment())?;
+            print!("{}", cli::keys(&config, &command).await?);
         }
         Command::Load(options) => {
             telemetry::init(&Log { level: Level::Error, ..Log::default() })?;

@@ -16,7 +16,7 @@ use crate::store::{Figures, Range};
 const DEFAULT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// The range that is wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     /// From then on; 30 days before the end when it is left out.
@@ -26,7 +26,7 @@ pub(super) struct Asked {
 }
 
 /// Totals.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Totals {
     /// The raw room; left out for all rooms.

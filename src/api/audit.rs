@@ -14,7 +14,7 @@ use super::pages;
 use crate::store::{AuditEntry, AuditFilter};
 
 /// Which lines are wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     /// About one room, stream or key, or `global`.
@@ -30,7 +30,8 @@ pub(super) struct Filter {
 }
 
 /// A page of the audit log, newest first.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+#[schemars(rename = "AuditPage")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
     /// The lines.

@@ -10,12 +10,14 @@ use crate::config::Config;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE");
 
-const HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, if-match, last-event-id, x-request-id");
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, \
+     x-request-id",
+);
 
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "etag, location, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after, \
-     x-request-id",
+    "etag, idempotency-replayed, location, ratelimit, ratelimit-limit, ratelimit-policy, \
+     ratelimit-remaining, ratelimit-reset, retry-after, x-request-id",
 );
 
 /// How long a browser may remember a preflight's answer, in seconds.

@@ -19,7 +19,7 @@ use crate::store::{Detection, DetectionFilter, Kind};
 const CSV_MAX: u64 = 10_000;
 
 /// Which detections are wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     /// Those of one raw room.
@@ -41,7 +41,8 @@ pub(super) struct Filter {
 }
 
 /// A page of detections, newest first.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+#[schemars(rename = "DetectionPage")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
     /// The detections.

@@ -83,6 +83,7 @@ impl Problem {
             StatusCode::METHOD_NOT_ALLOWED => {
                 ("method-not-allowed", "see the Allow header for the methods of this address")
             }
+            StatusCode::REQUEST_TIMEOUT => ("request-timeout", "the body did not come in time"),
             StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "the body is larger than allowed"),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 ("unsupported-media-type", "the body must be application/json")

@@ -1,23 +1,26 @@
 //! Bodies, queries and paths whose rejections are problems.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use uuid::Uuid;
 
+use super::State;
 use super::error::Problem;
 
-/// A JSON body: 415 when it is not announced as JSON, 413 when it is too large, 400 when it is
+/// A JSON body: 408 when it does not come in time, 415 when it is not announced as JSON, 413 when it is too large, 400 when it is
 /// not JSON, 422 when it is JSON of another shape.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
@@ -29,10 +32,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// The body as it came.
-pub(super) async fn raw<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let bytes = Bytes::from_request(request, state).await;
-    bytes.map_err(|rejection| Problem::of_status(rejection.status()))
+/// The body as it came: 413 when it is too large, 408 when it does not come in time.
+pub(super) async fn raw(request: Request, state: &State) -> Result<Bytes, Problem> {
+    let limit = Duration::from_millis(state.config().http.body_timeout_ms);
+    match tokio::time::timeout(limit, Bytes::from_request(request, state)).await {
+        Ok(bytes) => bytes.map_err(|rejection| Problem::of_status(rejection.status())),
+        // The rest of the body would be taken for the next request.
+        Err(_) => Err(Problem::of_status(StatusCode::REQUEST_TIMEOUT)
+            .header(header::CONNECTION, HeaderValue::from_static("close"))),
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -14,7 +14,8 @@ use super::names::check_room;
 use crate::store::FeedbackSaid;
 
 /// What somebody says of a detection.
-#[derive(Debug, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Deserialize)]
+#[schemars(rename = "FeedbackRequest")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Said {
     /// The stream.
@@ -26,7 +27,8 @@ pub(super) struct Said {
 }
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+#[schemars(rename = "MovedThreshold")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Moved {
     /// The raw room that the threshold holds in.

@@ -26,7 +26,7 @@ pub trait HealthSource: Send + Sync {
 }
 
 /// A dependency's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// It answers.
@@ -38,7 +38,7 @@ pub enum Condition {
 }
 
 /// LiveKit as seen from here.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LivekitHealth {
     /// Whether it answers.
@@ -52,7 +52,7 @@ pub struct LivekitHealth {
 }
 
 /// A model.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorHealth {
     /// Its name in the manifest.
@@ -72,7 +72,7 @@ pub struct DetectorHealth {
 }
 
 /// The database and its writer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseHealth {
     /// Whether it answers, and takes what is written.
@@ -92,7 +92,7 @@ pub struct DatabaseHealth {
 }
 
 /// How busy this machine is, over the last seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadHealth {
     /// Share of the processors that is busy with anything, 0 to 1.
@@ -153,6 +153,8 @@ impl Dependencies {
 /// The last answer and when it came.
 pub(super) type Cached = tokio::sync::Mutex<Option<(Instant, Dependencies)>>;
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Health")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
@@ -168,11 +170,15 @@ pub(super) struct Report {
     process: Figures,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "RunningStreams")]
 #[derive(Serialize)]
 struct Streams {
     active: usize,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "ProcessFigures")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Figures {
@@ -224,6 +230,8 @@ pub(super) async fn health(Extract(state): Extract<State>) -> (StatusCode, Json<
     (status, Json(report))
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Status")]
 #[derive(Serialize)]
 pub(super) struct Short {
     status: &'static str,

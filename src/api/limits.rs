@@ -75,7 +75,7 @@ impl Windows {
 }
 
 /// A client of IPv6 has a whole /64 to call from.
-fn network(client: IpAddr) -> IpAddr {
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
@@ -84,16 +84,23 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
+fn writes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// The limit of a route; `None` for those that are exempt.
 fn class(route: Option<&str>, method: &Method) -> Option<Class> {
     match route {
-        Some("/censorship/rules" | "/censorship/rules/{room}") if method != Method::GET => {
+        Some(
+            "/livekit/webhook" | "/metrics" | "/health" | "/health/live" | "/health/ready"
+            | "/openapi.json",
+        ) => None,
+        Some(page) if page == "/docs" || page.starts_with("/docs/") => None,
+        Some("/token" | "/stream/start") => Some(Class::Strict),
+        Some(rules) if rules.starts_with("/censorship/rules") && writes(method) => {
             Some(Class::Strict)
         }
-        Some("/livekit/webhook" | "/metrics" | "/health" | "/health/live" | "/health/ready") => {
-            None
-        }
-        Some("/token" | "/stream/start") => Some(Class::Strict),
+        Some(keys) if keys.starts_with("/keys") && writes(method) => Some(Class::Strict),
         _ => Some(Class::General),
     }
 }
@@ -124,7 +131,7 @@ pub(super) async fn limit(
     };
     let mut response =
         if quota.allowed { next.run(request).await } else { refuse(quota).into_response() };
-    tell(response.headers_mut(), quota);
+    tell(response.headers_mut(), class, quota, limits.window_s);
     response
 }
 
@@ -135,14 +142,31 @@ fn refuse(quota: Quota) -> Problem {
         .header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
-fn tell(headers: &mut HeaderMap, quota: Quota) {
+/// Both ways of saying it: three headers that most clients know, and the two of the IETF draft
+/// "RateLimit header fields for HTTP".
+fn tell(headers: &mut HeaderMap, class: Class, quota: Quota, window_s: u64) {
+    let Quota { limit, remaining, .. } = quota;
+    let reset = whole_seconds(quota.reset);
     let figures = [
-        ("ratelimit-limit", quota.limit.into()),
-        ("ratelimit-remaining", quota.remaining.into()),
-        ("ratelimit-reset", whole_seconds(quota.reset)),
+        ("ratelimit-limit", limit.into()),
+        ("ratelimit-remaining", remaining.into()),
+        ("ratelimit-reset", reset),
     ];
     for (name, value) in figures {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+    let name = match class {
+        Class::General => "api",
+        Class::Strict => "strict",
+    };
+    let texts = [
+        ("ratelimit-policy", format!("\"{name}\";q={limit};w={window_s}")),
+        ("ratelimit", format!("\"{name}\";r={remaining};t={reset}")),
+    ];
+    for (name, value) in texts {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
 }
 

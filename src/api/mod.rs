@@ -1,8 +1,8 @@
 //! Control in: HTTP routes, webhooks, health, metrics.
 //!
 //! [`router`] is a function of its [`Parts`]: tests call it
-//! without a socket. Layers from outside in: id, span, time limit and problem bodies; cross-origin
-//! marks; rate limits; the route.
+//! without a socket. Layers from outside in: id, span, time limit, problem bodies and headers for
+//! browsers; cross-origin marks; rate limits; the route.
 
 mod access;
 mod analytics;
@@ -10,14 +10,19 @@ mod audit;
 mod cors;
 mod deliveries;
 mod detections;
+mod docs;
 mod error;
 mod events;
 mod extract;
 mod feedback;
+mod headers;
 mod health;
+mod idempotency;
+mod keys;
 mod limits;
 mod names;
 mod notifications;
+mod openapi;
 mod ops;
 mod pages;
 mod request;
@@ -26,6 +31,7 @@ mod server;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod tokens;
 mod webhook;
 
@@ -41,13 +47,16 @@ use livekit_api::webhooks::WebhookReceiver;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
+pub use access::{Role, sign};
 pub use events::{Feed, FeedActor};
 pub use health::{
     Condition, DatabaseHealth, Dependencies, DetectorHealth, HealthSource, LivekitHealth,
     LoadHealth,
 };
+pub use keys::{Hash as KeyHash, Key, Keys, New as NewKey, Record as KeyRecord, Shelf, ShelfError};
 pub use names::{PROCESSED_SUFFIX, processed};
-pub use server::serve;
+pub use server::{Serving, serve};
+pub use tls::{Error as TlsError, Tls};
 
 use crate::config::Config;
 use crate::media::clock;
@@ -70,6 +79,8 @@ pub struct Parts {
     pub health: Arc<dyn HealthSource>,
     /// What `/events` shows.
     pub feed: Feed,
+    /// API keys.
+    pub keys: Keys,
     /// What outlives the process.
     pub store: Store,
     /// Keeps what nobody waits for.
@@ -96,6 +107,7 @@ struct Inner {
     receiver: WebhookReceiver,
     deliveries: Mutex<deliveries::Deliveries>,
     windows: Mutex<limits::Windows>,
+    calls: Mutex<idempotency::Calls>,
     cached_health: health::Cached,
     started: Instant,
 }
@@ -109,6 +121,7 @@ impl State {
             receiver: webhook::receiver(&config.livekit),
             deliveries: Mutex::new(deliveries::Deliveries::after(&parts.webhooks)),
             windows: Mutex::new(limits::Windows::new(window)),
+            calls: Mutex::default(),
             cached_health: health::Cached::default(),
             started: clock::now(),
             parts,
@@ -167,6 +180,14 @@ impl State {
         &self.0.windows
     }
 
+    fn calls(&self) -> &Mutex<idempotency::Calls> {
+        &self.0.calls
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.0.parts.keys
+    }
+
     fn cached_health(&self) -> &health::Cached {
         &self.0.cached_health
     }
@@ -198,9 +219,10 @@ fn history() -> Router<State> {
 /// The whole API.
 pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
+    let once = from_fn_with_state(state.clone(), idempotency::once);
     Router::new()
         .route("/", get(ops::index))
-        .route("/stream/start", post(streams::start))
+        .route("/stream/start", post(streams::start).layer(once))
         .route("/stream/end", post(streams::end))
         .route("/streams", get(streams::list))
         .route("/streams/{id}", get(streams::get))
@@ -213,6 +235,12 @@ pub fn router(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(ops::metrics))
+        .route("/keys", get(keys::routes::list).post(keys::routes::create))
+        .route("/keys/{key}", delete(keys::routes::revoke))
+        .route("/openapi.json", get(openapi::openapi))
+        .route("/docs", get(docs::page))
+        .route("/docs/docs.js", get(docs::script))
+        .route("/docs/docs.css", get(docs::style))
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(state.config().http.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), limits::limit))

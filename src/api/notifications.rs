@@ -15,7 +15,8 @@ use super::pages;
 use crate::store::{Change, ListedNews, News};
 
 /// Which news.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[schemars(rename = "NewsState")]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Which {
     /// Given up after a day of attempts.
@@ -26,7 +27,7 @@ pub(super) enum Which {
 }
 
 /// Which news are wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     /// `dead` (the default) or `waiting`.
@@ -39,7 +40,8 @@ pub(super) struct Filter {
 }
 
 /// A page of news, newest first.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+#[schemars(rename = "NotificationPage")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
     /// The news.

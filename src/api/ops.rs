@@ -57,6 +57,10 @@ pub(super) async fn index() -> Json<Value> {
             "GET /health/live": "whether the process answers",
             "GET /health/ready": "whether a stream can be started",
             "GET /metrics": "Prometheus metrics",
+            "GET, POST /keys": "API keys: {name, role?, expiresAt?}",
+            "DELETE /keys/{key}": "revoke an API key",
+            "GET /openapi.json": "the description of all this",
+            "GET /docs": "the same as a page",
         },
     }))
 }

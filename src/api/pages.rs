@@ -39,7 +39,8 @@ pub(super) fn wants_csv(format: Option<Format>, headers: &HeaderMap) -> bool {
 }
 
 /// The shape of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[schemars(rename = "ListFormat")]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     /// An object with the rows and the next page's cursor.

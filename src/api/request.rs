@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::State;
 use super::error::Problem;
+use super::headers::harden;
 use crate::media::clock;
 
 /// Carries the request's id both ways.
@@ -36,7 +37,8 @@ pub(super) async fn watch(
     let span = tracing::error_span!("request", request_id = %id, method, route);
     let limit = Duration::from_millis(state.config().http.request_timeout_ms);
     let answered = answer(request, next, limit).instrument(span.clone()).await;
-    let response = finish(answered, &id);
+    let mut response = finish(answered, &id);
+    harden(response.headers_mut(), state.config().http.tls());
     let status = response.status();
     let took = clock::now().saturating_duration_since(started);
     state.metrics().http(method, &route, status.as_u16()).observe_time(took);
@@ -82,7 +84,6 @@ fn finish(response: Response, id: &str) -> Response {
         None => response,
     };
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }

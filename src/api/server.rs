@@ -1,5 +1,8 @@
 //! Connections: a bounded number, none of which can hold a place by being slow.
 
+mod patient;
+mod peers;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,29 +12,50 @@ use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::limits::Client;
+use super::tls::Tls;
 use crate::config::Http;
 use crate::runtime::Exit;
+use patient::Patient;
+use peers::{Peers, Place};
 
 /// How long to wait when the system has no descriptor for a new connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Most header fields of a request; with more it is refused with 431. Browsers send some twenty.
+const HEADERS_MAX: usize = 100;
+
+/// Most bytes of a request's line and headers; with more it is refused with 431.
+const HEAD_MAX: usize = 32 * 1_024;
+
+/// How the API is served.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Limits and time limits.
+    pub http: Http,
+    /// The certificate; `None` for plain HTTP.
+    pub tls: Option<Tls>,
+}
+
 /// Serves `router` until `stop`; then lets the requests that run finish. A connection waits in the
-/// kernel's queue when `max_connections` are open.
+/// kernel's queue when `max_connections` are open; one past its client's own number is closed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    http: Http,
+    serving: Serving,
     stop: CancellationToken,
 ) -> Exit {
-    let places = Arc::new(Semaphore::new(http.max_connections));
-    let header_timeout = Duration::from_millis(http.header_timeout_ms);
+    let places = Arc::new(Semaphore::new(serving.http.max_connections));
+    let peers = Peers::new(serving.http.max_connections_of_a_client());
+    let serving = Arc::new(serving);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -42,8 +66,13 @@ pub async fn serve(
         };
         match accepted {
             Ok(accepted) => {
-                let connection = Connection { accepted, header_timeout, stop: stop.clone() };
-                connections.spawn(connection.run(router.clone()));
+                let Some(place) = peers.enter(accepted.1.ip()) else {
+                    tracing::debug!(peer = %accepted.1, "too many connections of one client");
+                    continue;
+                };
+                let connection =
+                    Connection { serving: serving.clone(), stop: stop.clone(), _place: place };
+                connections.spawn(connection.run(accepted, router.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -67,20 +96,39 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> std::io::Res
 }
 
 struct Connection {
-    accepted: Accepted,
-    header_timeout: Duration,
+    serving: Arc<Serving>,
     stop: CancellationToken,
+    _place: Place,
 }
 
 impl Connection {
-    async fn run(self, router: Router) {
-        let (stream, peer, _place) = self.accepted;
+    async fn run(self, (stream, peer, _permit): Accepted, router: Router) {
+        let Some(tls) = &self.serving.tls else { return self.serve(stream, peer, router).await };
+        let limit = Duration::from_millis(self.serving.http.header_timeout_ms);
+        match timeout(limit, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, peer, router).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+        }
+    }
+
+    async fn serve<S>(&self, stream: S, peer: SocketAddr, router: Router)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let http = &self.serving.http;
         let named = router.map_request(move |mut request: Request<_>| {
             request.extensions_mut().insert(Client(peer.ip()));
             request
         });
         let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(http.header_timeout_ms))
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEAD_MAX);
+        let stream = Patient::new(stream, Duration::from_millis(http.write_timeout_ms));
         let served =
             builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(named));
         let mut served = std::pin::pin!(served);
@@ -128,7 +176,8 @@ mod tests {
         };
         let router = Router::new().route("/", get(handler));
         let mut tasks = Supervisor::new(CancellationToken::new());
-        tasks.spawn("http", |stop| serve(listener, router, http, stop));
+        let serving = Serving { http, tls: None };
+        tasks.spawn("http", |stop| serve(listener, router, serving, stop));
         Server { address, tasks, begun, answer }
     }
 
@@ -182,5 +231,52 @@ mod tests {
         server.answer.notify_one();
         second.read_exact(&mut head).await.unwrap();
         assert_eq!(&head, b"HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_let_go() {
+        let http = Http { header_timeout_ms: 50, ..Http::default() };
+        let server = server(http).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        server.answer.notify_one();
+        stream.write_all(REQUEST).await.unwrap();
+        // Kept alive after its answer, and closed when nothing more comes.
+        assert!(read_all(&mut stream).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_client_has_so_many_connections() {
+        let http = Http { max_connections_per_client: 2, ..Http::default() };
+        let server = server(http).await;
+        let mut first = TcpStream::connect(server.address).await.unwrap();
+        let _second = TcpStream::connect(server.address).await.unwrap();
+        let mut third = TcpStream::connect(server.address).await.unwrap();
+        // Whether or not it could be written, nothing comes back.
+        let _ = third.write_all(REQUEST).await;
+        assert_eq!(read_all(&mut third).await, "");
+        first.write_all(REQUEST).await.unwrap();
+        server.answer.notify_one();
+        let mut head = [0; 12];
+        first.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn heads_that_are_too_large_are_refused() {
+        let server = server(Http::default()).await;
+        let many: String = (0..=HEADERS_MAX).map(|n| format!("x-{n}: 1\r\n")).collect();
+        let long = format!("x: {}\r\n", "y".repeat(HEAD_MAX));
+        for bomb in [many, long] {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{bomb}\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let text = read_all(&mut stream).await;
+            assert!(text.is_empty() || text.starts_with("HTTP/1.1 431"), "{text}");
+        }
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let line = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "y".repeat(HEAD_MAX));
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let text = read_all(&mut stream).await;
+        assert!(text.is_empty() || text.starts_with("HTTP/1.1 4"), "{text}");
     }
 }

@@ -29,24 +29,42 @@ const BROADCASTER: &str = "broadcaster";
 /// Longest reason for the log, in bytes.
 const REASON_MAX: usize = 500;
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StartRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Start {
+    /// The raw room. It must not end in `-processed`.
+    #[schemars(length(min = 3, max = 50), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     room_name: String,
+    /// The broadcaster's identity; `broadcaster` when left out.
+    #[schemars(
+        length(min = 2, max = 50),
+        regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9 _-]*[A-Za-z0-9_-]$")
+    )]
     participant_name: Option<String>,
+    /// Laid over the room's rules and the global ones.
     #[serde(default)]
     rules: Document,
+    /// The same as in `rules`.
     mode: Option<Mode>,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StartedStream")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Started {
+pub(super) struct Started {
     stream_id: Uuid,
+    /// The raw room, for the broadcaster.
     room_name: String,
+    /// The viewers' room.
     processed_room: String,
+    /// LiveKit's address for clients.
     ws_url: String,
+    /// Lets the broadcaster into the raw room.
     token: String,
+    /// Where the stream stands.
     state: session::State,
 }
 
@@ -91,10 +109,15 @@ pub(super) async fn start(
     Ok((StatusCode::CREATED, headers, cache, Json(started)).into_response())
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "EndRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct End {
+    /// The raw room: its live stream, or its last one.
+    #[schemars(length(min = 3, max = 50), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     room_name: Option<String>,
+    /// The stream.
     stream_id: Option<Uuid>,
 }
 
@@ -120,12 +143,18 @@ pub(super) async fn end(
     Ok(Json(summary))
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "CoverRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Cover {
+    /// Pressed or released.
     on: bool,
+    /// Whether the sound is muted too.
     #[serde(default)]
     mute: bool,
+    /// One line, for the audit log.
+    #[schemars(length(max = 500))]
     reason: Option<String>,
 }
 
@@ -153,7 +182,7 @@ pub(super) async fn cover(
 }
 
 /// Which streams are wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     /// Those in one state.
@@ -165,6 +194,7 @@ pub(super) struct Filter {
     /// Started then or before.
     to: Option<Timestamp>,
     /// Most rows, 1 to 200.
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<u64>,
     /// Where the page before ended.
     cursor: Option<Uuid>,
@@ -181,7 +211,8 @@ impl Filter {
 }
 
 /// A page of streams, newest first.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+#[schemars(rename = "StreamPage")]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
     /// The streams.
@@ -245,7 +276,7 @@ pub(super) async fn get(
 }
 
 /// What runs now.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
 pub(super) struct Sessions {
     /// The streams that run, newest first, each with its figures.
     sessions: Vec<Summary>,

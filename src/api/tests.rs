@@ -1,5 +1,7 @@
 //! The router against a scripted manager: no network, no LiveKit.
 
+mod access;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,6 +39,7 @@ struct Bench {
     router: Router,
     told: mpsc::UnboundedReceiver<String>,
     events: broadcast::Sender<Event>,
+    keys: Keys,
     well: Arc<AtomicBool>,
     stop: CancellationToken,
     store: Store,
@@ -196,6 +199,7 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let mut registry = Registry::default();
     let metrics = Metrics::new(&mut registry);
     let well = Arc::new(AtomicBool::new(true));
+    let keys = Keys::new(Arc::new(keys::memory::Memory::default()));
     let manager = Manager::new(commands, events.clone());
     // Told by nobody to run: these tests look at what the manager is told.
     let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone(), false);
@@ -206,13 +210,14 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
         registry: Arc::new(registry),
         health: Arc::new(Health(well.clone())),
         feed,
+        keys: keys.clone(),
         store: store.clone(),
         journal,
         webhooks: Vec::new(),
         stop: stop.clone(),
     };
     let router = make(parts);
-    Bench { router, told, events, well, stop, store, _tasks: tasks, _folder: folder }
+    Bench { router, told, events, keys, well, stop, store, _tasks: tasks, _folder: folder }
 }
 
 fn request(method: Method, path: &str) -> axum::http::request::Builder {

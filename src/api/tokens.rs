@@ -19,6 +19,8 @@ use crate::livekit::token::{self, Grant};
 const METADATA_MAX: usize = 2_048;
 
 /// What a token may be asked for.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "ParticipantRole")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Participant {
@@ -28,20 +30,37 @@ pub(super) enum Participant {
     Viewer,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "TokenRequest")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Ask {
+    /// The raw room; a viewer may name either of the pair.
+    #[schemars(length(min = 3, max = 60), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     room_name: String,
+    /// The identity, and the name that others see.
+    #[schemars(
+        length(min = 2, max = 50),
+        regex(pattern = r"^[A-Za-z0-9_-][A-Za-z0-9 _-]*[A-Za-z0-9_-]$")
+    )]
     participant_name: String,
+    /// What the holder may do.
     role: Participant,
+    /// Passed on to the other participants: a string as it is, anything else as JSON; at most
+    /// 2,048 bytes.
     metadata: Option<Value>,
 }
 
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "TokenAnswer")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+pub(super) struct Answer {
+    /// For LiveKit.
     token: String,
+    /// LiveKit's address for clients.
     ws_url: String,
+    /// The room that the token opens.
     room_name: String,
 }
 

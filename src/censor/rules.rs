@@ -17,7 +17,9 @@ use super::text_rule::{TextPolicy, TextRule};
 pub const DELAY_MS: std::ops::RangeInclusive<u32> = 60..=5_000;
 
 /// What is done to a region of a class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Shown as it is.
@@ -33,7 +35,7 @@ pub enum Action {
 }
 
 /// What the rules say about one class of a detector.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassRule {
     /// Findings below this score do not count, 0 to 1.
@@ -45,7 +47,7 @@ pub struct ClassRule {
 }
 
 /// How a frame gets its verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Held for a fixed delay; shown only with a verdict.
@@ -55,7 +57,7 @@ pub enum Mode {
 }
 
 /// What is shown when there is no verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// The whole frame covered.
@@ -67,7 +69,7 @@ pub enum OnFailure {
 }
 
 /// `"auto"` or a number of milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Delay {
     /// A fixed delay in milliseconds.
@@ -77,7 +79,7 @@ pub enum Delay {
 }
 
 /// The word `auto`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Auto {
     /// Chosen by the server.
     #[serde(rename = "auto")]
@@ -85,6 +87,8 @@ pub enum Auto {
 }
 
 /// One level of rules; everything may be left out.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Rules")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Document {

@@ -63,8 +63,17 @@ fn http(config: &Config, found: &mut Found) {
     }
     found.range("http.max_body_bytes", http.max_body_bytes, 1_024, 16 << 20);
     found.range("http.max_connections", http.max_connections, 1, 65_536);
+    let per_client = http.max_connections_per_client;
+    found.range("http.max_connections_per_client", per_client, 0, 65_536);
     found.range("http.header_timeout_ms", http.header_timeout_ms, 100, 120_000);
+    found.range("http.body_timeout_ms", http.body_timeout_ms, 100, 120_000);
+    found.range("http.write_timeout_ms", http.write_timeout_ms, 100, 120_000);
     found.range("http.request_timeout_ms", http.request_timeout_ms, 1_000, 300_000);
+    let empty = [&http.tls_certificate, &http.tls_key].map(|path| path.as_os_str().is_empty());
+    if empty[0] != empty[1] {
+        let key = if empty[0] { "http.tls_certificate" } else { "http.tls_key" };
+        found.add(key, "", "must be set when the other of tls_certificate and tls_key is");
+    }
     let header = &http.client_ip_header;
     if !header.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         found.add("http.client_ip_header", header, "must be a header name, or empty");

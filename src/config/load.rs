@@ -14,10 +14,10 @@ use super::{Config, check};
 pub type Environment = BTreeMap<String, String>;
 
 /// Begins the name of a variable that sets any key: `SCRIM__SECTION__KEY`.
-const PREFIX: &str = "SCRIM__";
+pub(super) const PREFIX: &str = "SCRIM__";
 
 /// Variables with names of their own, weakest first where two set one key.
-const NAMED: [(&str, &str); 17] = [
+pub(super) const NAMED: [(&str, &str); 17] = [
     ("LIVEKIT_WS_URL", "livekit.url"),
     ("LIVEKIT_WS_URL", "livekit.public_url"),
     ("LIVEKIT_URL", "livekit.url"),
@@ -38,7 +38,7 @@ const NAMED: [(&str, &str); 17] = [
 ];
 
 /// Keys whose values are never repeated in a message.
-const SECRETS: [&str; 4] =
+pub(super) const SECRETS: [&str; 4] =
     ["livekit.api_secret", "database.url", "notify.secret", "access.jwt_secret"];
 
 /// One thing that is wrong.

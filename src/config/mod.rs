@@ -4,17 +4,21 @@
 //! default. A key that is unknown or a value without sense stops the start, all problems at once.
 
 mod check;
+mod files;
+mod http;
 mod load;
 mod secret;
 mod sections;
 
 use serde::{Deserialize, Serialize};
 
+pub use files::read as read_files;
+pub use http::Http;
 pub use load::{Environment, Error, Problem};
 pub use secret::Secret;
 pub use sections::{
-    Access, Audience, Censorship, Database, Detect, Format, Http, Level, Limits, Livekit, Log,
-    Notify, Pipeline, Shutdown, Telemetry,
+    Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Notify,
+    Pipeline, Shutdown, Telemetry,
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
@@ -121,6 +125,13 @@ impl Config {
                     self.http.listen
                 ));
             }
+        }
+        if !self.dev && !self.http.tls() && !self.http.listen.ip().is_loopback() {
+            warnings.push(format!(
+                "tokens and keys travel in the clear to {}: set http.tls_certificate, or put a \
+                 proxy with TLS before it",
+                self.http.listen
+            ));
         }
         if !self.censorship.enabled {
             warnings.push(

@@ -2,49 +2,12 @@
 //!
 //! Every key and default here stands in `config/scrim.toml` too; a test keeps them equal.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
-
-/// `[http]`: where and how the API is served.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// Address and port to listen on.
-    pub listen: SocketAddr,
-    /// Origins that browsers may call from: `https://host[:port]`, or `*` for any. In development
-    /// mode pages of this machine may call too.
-    pub cors_origins: Vec<String>,
-    /// Largest request body, in bytes.
-    pub max_body_bytes: usize,
-    /// Most connections at once; further ones wait in the kernel's queue.
-    pub max_connections: usize,
-    /// How long a client may take to send a request's headers, in milliseconds.
-    pub header_timeout_ms: u64,
-    /// How long a request may take, in milliseconds; then 504. Event streams are exempt.
-    pub request_timeout_ms: u64,
-    /// Header in which a trusted proxy names the client; its last entry counts. Empty: the
-    /// connection's own address.
-    pub client_ip_header: String,
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            cors_origins: Vec::new(),
-            max_body_bytes: 65_536,
-            max_connections: 1_024,
-            header_timeout_ms: 10_000,
-            request_timeout_ms: 30_000,
-            client_ip_header: String::new(),
-        }
-    }
-}
 
 /// `[livekit]`: the LiveKit server beside which Scrim works.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,6 +118,9 @@ pub struct Access {
     pub viewer_tokens: Audience,
     /// Who may read `/metrics`.
     pub metrics: Audience,
+    /// Where a server that has no API key writes its first one, an operator's, readable by its
+    /// owner alone. Empty: none is made.
+    pub first_key_file: PathBuf,
 }
 
 impl Default for Access {
@@ -163,6 +129,7 @@ impl Default for Access {
             jwt_secret: Secret::default(),
             viewer_tokens: Audience::Operator,
             metrics: Audience::Anyone,
+            first_key_file: ".scrim/data/first-key".into(),
         }
     }
 }

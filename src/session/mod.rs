@@ -68,6 +68,8 @@ struct Spec {
 }
 
 /// Where a stream stands.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "StreamState")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -102,6 +104,8 @@ impl State {
 }
 
 /// A stream as the API shows it.
+#[derive(schemars::JsonSchema)]
+#[schemars(rename = "Stream")]
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -130,7 +134,7 @@ pub struct Summary {
 }
 
 /// What a stream did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Statistics {
     /// From start to end, or to now.
@@ -154,7 +158,9 @@ pub struct Statistics {
 }
 
 /// Frames by what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Frames {
     /// Received from the broadcaster.
@@ -172,7 +178,7 @@ pub struct Frames {
 }
 
 /// Percentiles in milliseconds; `None` before the first value.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Percentiles {
     /// Median.
@@ -184,7 +190,9 @@ pub struct Percentiles {
 }
 
 /// Viewers of the processed room.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Viewers {
     /// Now.
@@ -196,7 +204,7 @@ pub struct Viewers {
 }
 
 /// Who started a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Somebody asked for it.

@@ -10,7 +10,8 @@ use super::sql::Columns;
 use super::{Error, Sql, Store, micros};
 
 /// One line of the audit log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
+#[schemars(rename = "AuditEntry")]
 pub struct Entry {
     /// UUIDv7.
     pub id: Uuid,

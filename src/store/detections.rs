@@ -16,7 +16,10 @@ use super::{Error, Sql, Store, at, micros};
 const ROWS: usize = 128;
 
 /// What was found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
+#[schemars(rename = "DetectionKind")]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Something that a detector of objects knows.
@@ -27,7 +30,7 @@ pub enum Kind {
 }
 
 /// Findings of one class in one stream, of about a second.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Detection {
     /// UUIDv7: its time is that of the first finding.

@@ -25,7 +25,7 @@ pub struct Range {
 }
 
 /// Streams that started in a range, and detections made in it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
     /// Streams that started.

@@ -5,8 +5,10 @@ use sqlx::{AnyConnection, SqlSafeStr as _};
 
 /// Version, what it is about, and its statements. What was released is never edited: its hash is
 /// in the database.
-const STEPS: &[(i64, &str, &str)] =
-    &[(1, "streams, events, rules, feedback", include_str!("../../migrations/0001_store.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "streams, events, rules, feedback", include_str!("../../migrations/0001_store.sql")),
+    (2, "api keys", include_str!("../../migrations/0002_api_keys.sql")),
+];
 
 /// Takes the steps that the database has not taken yet, one at a time and only one process at once.
 ///

@@ -15,6 +15,7 @@ mod figures;
 #[cfg(any(test, feature = "test-hooks"))]
 mod hooks;
 mod journal;
+mod keys;
 mod migrations;
 mod open;
 mod outbox;

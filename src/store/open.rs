@@ -28,7 +28,7 @@ const SQLITE: &str = "pragma journal_mode = wal; pragma synchronous = full; \
 const POSTGRES: &str = "set statement_timeout = '8s'";
 
 /// Which database it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// A file beside the process.

@@ -28,7 +28,8 @@ pub struct News {
 }
 
 /// News as the API lists them.
-#[derive(Debug, Serialize)]
+#[derive(schemars::JsonSchema, Debug, Serialize)]
+#[schemars(rename = "Notification")]
 #[serde(rename_all = "camelCase")]
 pub struct Listed {
     /// UUIDv7.

@@ -1,7 +1,9 @@
 """A LiveKit server and a Scrim of one's own, people in their rooms, and the end of it all."""
 
+import base64
 import contextlib
 import ctypes
+import hmac
 import json
 import os
 import pathlib
@@ -25,6 +27,9 @@ import scene
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 KEY, SECRET = "devkey", "devsecret-devsecret-devsecret-32ch"
+# A second key of the LiveKit server, for a Scrim outside development mode.
+STRICT_KEY, STRICT_SECRET = "strictkey", "a-livekit-secret-for-the-strict-server"
+JWT_SECRET = "a-jwt-secret-for-the-strict-server-0123"
 RULES = {"classes": {name: {"threshold": 0.25, "action": "blur"} for name in ("FACE_FEMALE", "FACE_MALE")}}
 # Short, so that a test of the breaker does not take a minute.
 BREAKER_SECONDS = 2
@@ -125,6 +130,7 @@ class Stack:
         }
         for name, value in values.items():
             text = text.replace("${" + name + "}", str(value))
+        text = text.replace(f"  {KEY}: {SECRET}\n", f"  {KEY}: {SECRET}\n  {STRICT_KEY}: {STRICT_SECRET}\n")
         (self.directory / "livekit.yaml").write_text(text)
         self.binary = os.environ.get("SCRIM_BINARY") or str(
             pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/scrim"
@@ -160,6 +166,16 @@ class Stack:
     def start_scrim(self, **env):
         self.scrim = self.launch_scrim(**env)
         wait("scrim is ready", 60, lambda: self.answers(self.http + "/health/ready"))
+
+    @contextlib.contextmanager
+    def strict(self, **env):
+        """A second Scrim, outside development mode: tokens, keys, and no limit of requests."""
+        server = Strict(self, env)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.end()
 
     def fault(self, text):
         """What the detector does from its next run on: "stall SECONDS", "fail", "panic", ""."""
@@ -268,6 +284,60 @@ class Stack:
             for log in self.directory.glob("**/*.log"):
                 shutil.copy(log, keep / "-".join(log.relative_to(self.directory).parts))
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Strict:
+    """A Scrim as operators run it; see Stack.strict."""
+
+    def __init__(self, stack, env):
+        self.stack, self.port = stack, free_ports(1)[0]
+        self.http = f"http://127.0.0.1:{self.port}"
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="strict-", dir=stack.directory))
+        self.process = None
+        self.env = {
+            "SCRIM__HTTP__LISTEN": f"127.0.0.1:{self.port}",
+            "LIVEKIT_API_KEY": STRICT_KEY, "LIVEKIT_API_SECRET": STRICT_SECRET, "JWT_SECRET": JWT_SECRET,
+            "SCRIM__ACCESS__FIRST_KEY_FILE": str(self.directory / "first-key"),
+            "DATABASE_URL": f"sqlite:{self.directory / 'scrim.db'}",
+            "SCRIM__LIMITS__REQUESTS": "0", "SCRIM__LIMITS__STRICT_REQUESTS": "0",
+            **env,
+        }
+
+    def start(self):
+        name = self.directory.name
+        self.process = self.stack.launch_scrim(name=name, dev=False, **self.env)
+        wait("the strict scrim is ready", 60, lambda: self.stack.answers(self.http + "/health/ready"))
+
+    def end(self):
+        if self.process and self.process.running():
+            self.process.end()
+
+    def call(self, method, route, body=None, token=None, headers=None, raw=None):
+        """The status and the JSON of an answer, as the holder of a token or key."""
+        headers = {**({"authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        return Stack.call(self, method, route, body, headers, raw)
+
+    def run(self, *words):
+        """The exit code and the output of another command of the same server."""
+        command = [self.stack.binary, *words, "--config", "config/scrim.toml"]
+        env = {**os.environ, **self.stack.scrim_env(**self.env)}
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+
+def api_token(role, sub="olga", seconds=600, secret=JWT_SECRET, **more):
+    """A token of the API, made here."""
+    return jwt({"alg": "HS256", "typ": "JWT"}, {
+        "sub": sub, "role": role, "exp": int(time.time()) + seconds, **more,
+    }, secret)
+
+
+def jwt(header, claims, secret, digest="sha256"):
+    """Any token, signed or (without a secret) not."""
+    encode = lambda value: base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+    head = ".".join(encode(json.dumps(part).encode()) for part in (header, claims))
+    signature = hmac.new(secret.encode(), head.encode(), digest).digest() if secret else b""
+    return f"{head}.{encode(signature)}"
 
 
 class Actor:

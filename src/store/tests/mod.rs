@@ -2,6 +2,7 @@
 
 mod history;
 mod journal;
+mod keys;
 mod migrations;
 pub(crate) mod server;
 mod words;
