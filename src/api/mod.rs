@@ -14,6 +14,7 @@ mod health;
 mod limits;
 mod names;
 mod ops;
+mod pages;
 mod request;
 mod rules;
 mod server;
@@ -158,7 +159,6 @@ impl State {
 pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
     Router::new()
-        .route("/", get(ops::index))
         .route("/stream/start", post(streams::start))
         .route("/stream/end", post(streams::end))
         .route("/streams", get(streams::list))
@@ -172,6 +172,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(ops::metrics))
+        .merge(pages::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(state.config().http.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), limits::limit))
