@@ -367,10 +367,13 @@ class Page {
     }
   }
 
-  /** The page goes away: the stream ends now, not when the server misses us. */
+  /** The page goes away: the stream ends now, not when the server misses us; unless another
+   *  broadcaster goes on with it. */
   leave(): void {
     if (!onAir(this.state.phase)) return;
+    const alone = this.publisher?.alone ?? true;
     this.publisher?.stop();
+    if (!alone) return;
     const body = this.streamId ? { streamId: this.streamId } : { roomName: this.room };
     void call("POST", "/stream/end", { body, keepalive: true }).catch(() => undefined);
   }

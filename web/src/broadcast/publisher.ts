@@ -158,6 +158,12 @@ export class Publisher {
     }
   }
 
+  /** Whether nobody else in the room has a picture: then the stream is ours to end. */
+  get alone(): boolean {
+    const others = [...(this.room?.remoteParticipants.values() ?? [])];
+    return !others.some((one) => one.videoTrackPublications.size > 0);
+  }
+
   /** What is sent now; `null` while there is no picture. */
   async sent(): Promise<Sent | null> {
     const report = await this.video?.track?.getRTCStatsReport();

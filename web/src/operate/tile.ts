@@ -29,10 +29,7 @@ export class Tile {
       "a",
       {
         class: "tile",
-        attrs: {
-          href: `#/stream/${stream.streamId}`,
-          "aria-label": fill(t.operate.tile.open, { room: stream.roomName }),
-        },
+        attrs: { href: `#/stream/${stream.streamId}` },
       },
       h("div", { class: "stage" }, this.view, this.note, this.state),
       h("div", { class: "tile-head" }, h("strong", {}, stream.roomName), this.facts),
