@@ -24,8 +24,26 @@ function addresses(): Plugin {
   };
 }
 
+/** Lets pages that always need LiveKit's client fetch it beside their own script. */
+function preload(): Plugin {
+  return {
+    name: "preload",
+    transformIndexHtml: {
+      order: "post",
+      handler(_html, { path, bundle }) {
+        const client = Object.keys(bundle ?? {}).find((name) =>
+          /^assets\/livekit-.*\.js$/.test(name),
+        );
+        if (!client || !/watch|broadcast/.test(path)) return;
+        const attrs = { rel: "modulepreload", href: `/${client}`, crossorigin: "" };
+        return [{ tag: "link", attrs, injectTo: "head" }];
+      },
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [addresses()],
+  plugins: [addresses(), preload()],
   build: {
     target: "es2022",
     // The policy of the pages allows no inline code or data.

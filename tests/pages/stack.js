@@ -187,6 +187,8 @@ export async function open(browser, { width = 1280, height = 800, scheme = "ligh
     viewport: { width, height },
     colorScheme: scheme,
     reducedMotion: "reduce",
+    // What it fetches, the driver cannot replace.
+    serviceWorkers: process.env.SCRIM_PAGES ? "block" : "allow",
     ...more,
   });
   const page = await context.newPage();

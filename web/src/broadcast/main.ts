@@ -367,15 +367,10 @@ class Page {
     }
   }
 
-  /** The page goes away: the stream ends now, not when the server misses us; unless another
-   *  broadcaster goes on with it. */
+  /** The page goes away. LiveKit tells Scrim, which ends the stream with its last picture: another
+   *  broadcaster in the room goes on. */
   leave(): void {
-    if (!onAir(this.state.phase)) return;
-    const alone = this.publisher?.alone ?? true;
-    this.publisher?.stop();
-    if (!alone) return;
-    const body = this.streamId ? { streamId: this.streamId } : { roomName: this.room };
-    void call("POST", "/stream/end", { body, keepalive: true }).catch(() => undefined);
+    if (onAir(this.state.phase)) this.publisher?.stop();
   }
 
   get busy(): boolean {

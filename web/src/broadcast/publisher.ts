@@ -1,5 +1,6 @@
 import type { LocalTrackPublication, Room } from "livekit-client";
 import { backoff } from "../lib/backoff";
+import { livekit } from "../lib/livekit";
 import { pause } from "../lib/sse";
 import type { Ticket } from "../lib/types";
 
@@ -81,9 +82,10 @@ export class Publisher {
 
   /** One connection, from joining to its end. */
   private async once(live: () => void): Promise<"again" | "moved"> {
-    const lk = await import("livekit-client");
+    const lk = await livekit();
     if (this.over.signal.aborted) return "again";
-    const room = new lk.Room({ stopLocalTrackOnUnpublish: false, disconnectOnPageLeave: true });
+    // The page itself says when it is left: asking "leave?" must not end the connection.
+    const room = new lk.Room({ stopLocalTrackOnUnpublish: false, disconnectOnPageLeave: false });
     this.room = room;
     const out = new Promise<number | undefined>((resolve) => {
       room.on(lk.RoomEvent.Disconnected, resolve);
@@ -116,7 +118,7 @@ export class Publisher {
   }
 
   private async publishVideo(room: Room, track: MediaStreamTrack, from: VideoSource) {
-    const { Track } = await import("livekit-client");
+    const { Track } = await livekit();
     this.video = await room.localParticipant.publishTrack(track, {
       source: from === "camera" ? Track.Source.Camera : Track.Source.ScreenShare,
       simulcast: from === "camera",
@@ -127,7 +129,7 @@ export class Publisher {
   }
 
   private async publishAudio(room: Room, track: MediaStreamTrack) {
-    const { Track } = await import("livekit-client");
+    const { Track } = await livekit();
     const source = Track.Source.Microphone;
     this.audio = await room.localParticipant.publishTrack(track, { source });
   }
@@ -156,12 +158,6 @@ export class Publisher {
       await this.room.localParticipant.unpublishTrack(before.track, false);
       this.audio = null;
     }
-  }
-
-  /** Whether nobody else in the room has a picture: then the stream is ours to end. */
-  get alone(): boolean {
-    const others = [...(this.room?.remoteParticipants.values() ?? [])];
-    return !others.some((one) => one.videoTrackPublications.size > 0);
   }
 
   /** What is sent now; `null` while there is no picture. */

@@ -43,8 +43,6 @@ export function headers(): Record<string, string> {
 
 export interface Options {
   body?: unknown;
-  /** For a call that must get through while the page goes away. */
-  keepalive?: boolean;
   headers?: Record<string, string>;
   signal?: AbortSignal;
 }
@@ -70,7 +68,6 @@ export async function ask<T>(
     init.body = JSON.stringify(options.body);
     init.headers = { ...init.headers, "content-type": "application/json" };
   }
-  if (options.keepalive) init.keepalive = true;
   if (options.signal) init.signal = options.signal;
   let response: Response;
   try {

@@ -1,6 +1,7 @@
 import type { RemoteTrackPublication, RemoteVideoTrack, Room } from "livekit-client";
 import { call, Problem } from "./api";
 import { backoff } from "./backoff";
+import { type Livekit, livekit } from "./livekit";
 import { unique } from "./names";
 import { pause } from "./sse";
 import type { Ticket } from "./types";
@@ -36,9 +37,6 @@ export interface Wanted {
   name: string;
   sound: boolean;
 }
-
-/** Loaded when it is needed: it is most of what a page weighs. */
-const client = () => import("livekit-client");
 
 /** Tickets that still hold, by room: tiles come and go, and the server counts tokens. */
 const tickets = new Map<string, { ticket: Ticket; until: number }>();
@@ -91,6 +89,7 @@ export class Viewing {
   ) {
     void this.run();
     addEventListener("online", this.hurry);
+    addEventListener("pagehide", this.leave);
   }
 
   /** The room while it is joined, for figures. */
@@ -101,6 +100,7 @@ export class Viewing {
   stop(): void {
     this.over.abort();
     removeEventListener("online", this.hurry);
+    removeEventListener("pagehide", this.leave);
     void this.room?.disconnect();
     this.room = null;
   }
@@ -108,6 +108,7 @@ export class Viewing {
   /** Ends the wait for the next try. */
   private wake = new AbortController();
   private readonly hurry = (): void => this.wake.abort();
+  private readonly leave = (): void => this.stop();
 
   private async run(): Promise<void> {
     let attempt = 0;
@@ -144,9 +145,9 @@ export class Viewing {
 
   /** From joining to being out again; whether the stream is over. */
   private async once(): Promise<boolean> {
-    const [lk, ticket] = await Promise.all([client(), ticketFor(this.wanted, this.over.signal)]);
+    const [lk, ticket] = await Promise.all([livekit(), ticketFor(this.wanted, this.over.signal)]);
     if (this.over.signal.aborted) return true;
-    const room = new lk.Room({ disconnectOnPageLeave: true });
+    const room = new lk.Room({ disconnectOnPageLeave: false });
     this.room = room;
     const out = new Promise<number | undefined>((resolve) => {
       room.on(lk.RoomEvent.Disconnected, resolve);
@@ -182,7 +183,7 @@ export class Viewing {
     );
   }
 
-  private follow(lk: typeof import("livekit-client"), room: Room): void {
+  private follow(lk: Livekit, room: Room): void {
     const { RoomEvent } = lk;
     const choose = () => this.choose(lk, room);
     room
@@ -201,7 +202,7 @@ export class Viewing {
   }
 
   /** Shows the screen where one is shared, else the camera, and plays that one's sound. */
-  private choose(lk: typeof import("livekit-client"), room: Room): void {
+  private choose(lk: Livekit, room: Room): void {
     const { Source } = lk.Track;
     const all = [...room.remoteParticipants.values()].flatMap((one) => [
       ...one.trackPublications.values(),

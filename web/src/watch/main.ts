@@ -63,7 +63,7 @@ function start(app: Element): void {
   take({ kind: "online", on: navigator.onLine });
   addEventListener("online", () => take({ kind: "online", on: true }));
   addEventListener("offline", () => take({ kind: "online", on: false }));
-  const viewing = new Viewing(
+  new Viewing(
     { room, name: "viewer", sound: true },
     {
       happened: take,
@@ -72,7 +72,6 @@ function start(app: Element): void {
       signal: (level) => player.signal(level),
     },
   );
-  addEventListener("pagehide", () => viewing.stop());
   // A page that comes back from the browser's memory has lost its connection.
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) location.reload();
