@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { browse, JWT_SECRET, open, ROOT, shows, Stack, until } from "./stack.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const SHOTS = join(ROOT, "docs/screenshots");
+const SHOTS = process.env.SCRIM_SHOTS_DIR ?? join(ROOT, "docs/screenshots");
 const SIZES = { phone: [390, 844], tablet: [820, 1180], desktop: [1440, 900] };
 
 const stack = new Stack();

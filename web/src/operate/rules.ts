@@ -49,6 +49,8 @@ export function rulesPage(place: HTMLElement, room: string | null): () => void {
 class Editor {
   private rules: Rules = {};
   private etag: string | null = null;
+  /** What is wrong with the JSON as it stands, which is not taken then. */
+  private unread: string[] = [];
   private readonly said = h("div", { class: "alert bad", hidden: true, attrs: { role: "alert" } });
   private readonly json = h("textarea", { id: "json", attrs: { rows: "14", spellcheck: "false" } });
   private readonly form = h("div", { class: "rules-form" });
@@ -97,26 +99,35 @@ class Editor {
       ),
       h("div", { class: "row" }, save, reset),
     );
-    this.draw();
+    this.change(this.rules, "");
   }
 
-  private change(rules: Rules): void {
+  /** Takes a value that the form shows already. */
+  private edit(rules: Rules): void {
     this.rules = Object.fromEntries(
       Object.entries(rules).filter(([, value]) => value !== undefined),
     );
+    this.json.value = JSON.stringify(this.rules, null, 2);
+    this.unread = [];
+    this.tell(problems(this.rules));
+  }
+
+  /** Takes rules for which the form looks different; the focus goes to `id`. */
+  private change(rules: Rules, id: string): void {
+    this.edit(rules);
     this.draw();
+    document.getElementById(id)?.focus();
   }
 
   private draw(): void {
-    this.json.value = JSON.stringify(this.rules, null, 2);
-    this.tell(problems(this.rules));
     const { classes } = this.rules;
     const own = h("input", {
       id: "own",
       checked: classes !== undefined,
       attrs: { type: "checkbox" },
       on: {
-        change: () => this.change({ ...this.rules, classes: classes ? undefined : {} } as Rules),
+        change: () =>
+          this.change({ ...this.rules, classes: classes ? undefined : {} } as Rules, "own"),
       },
     });
     put(
@@ -133,16 +144,25 @@ class Editor {
   }
 
   private classes(classes: NonNullable<Rules["classes"]>): Node {
-    const set = (name: string, rule: { threshold?: number; action?: Action } | null) => {
-      const { [name]: _, ...rest } = classes;
-      this.change({ ...this.rules, classes: rule ? { ...rest, [name]: rule } : rest });
+    const set = (name: string, part: { threshold?: number; action?: Action }) => {
+      const now = this.rules.classes ?? {};
+      this.edit({ ...this.rules, classes: { ...now, [name]: { ...now[name], ...part } } });
+    };
+    const include = (name: string) => {
+      const rule = { action: "blur", threshold: 0.25 } as const;
+      const classes = { ...this.rules.classes, [name]: rule };
+      this.change({ ...this.rules, classes }, `action-${name}`);
+    };
+    const drop = (name: string) => {
+      const { [name]: _, ...rest } = this.rules.classes ?? {};
+      this.change({ ...this.rules, classes: rest }, "add");
     };
     const rows = Object.keys(classes)
       .sort()
       .map((name) => {
         const rule = classes[name] ?? {};
         const action = this.pick(`action-${name}`, words.actions, rule.action ?? "blur", (value) =>
-          set(name, { ...rule, action: value as Action }),
+          set(name, { action: value as Action }),
         );
         action.setAttribute("aria-label", `${words.action}: ${className(name)}`);
         const threshold = h("input", {
@@ -156,7 +176,7 @@ class Editor {
           },
           on: {
             change: (event) =>
-              set(name, { ...rule, threshold: Number((event.target as HTMLInputElement).value) }),
+              set(name, { threshold: Number((event.target as HTMLInputElement).value) }),
           },
         });
         const remove = h(
@@ -164,7 +184,7 @@ class Editor {
           {
             class: "button icon-only plain",
             attrs: { type: "button", "aria-label": fill(words.remove, { what: className(name) }) },
-            on: { click: () => set(name, null) },
+            on: { click: () => drop(name) },
           },
           icon("cross"),
         );
@@ -186,7 +206,7 @@ class Editor {
       "add",
       { "": `${words.add} …`, ...names },
       "",
-      (name) => name && set(name, { action: "blur", threshold: 0.25 }),
+      (name) => name && include(name),
     );
     add.setAttribute("aria-label", words.add);
     const table = h(
@@ -201,7 +221,7 @@ class Editor {
   private others(): Node[] {
     const { mode, onFailure, padding, delayMs } = this.rules;
     const without = (value: string) => (value === "default" ? undefined : value);
-    const set = (part: Record<string, unknown>) => this.change({ ...this.rules, ...part } as Rules);
+    const set = (part: Record<string, unknown>) => this.edit({ ...this.rules, ...part } as Rules);
     const number = (
       id: string,
       value: number | "auto" | undefined,
@@ -265,11 +285,15 @@ class Editor {
     try {
       const read = JSON.parse(this.json.value) as Rules;
       const found = problems(read);
-      if (found.length === 0) this.change(read);
-      else this.tell(found);
+      if (found.length === 0) {
+        this.change(read, "json");
+        return;
+      }
+      this.unread = found;
     } catch (error) {
-      this.tell([`JSON: ${why(error)}`]);
+      this.unread = [`JSON: ${why(error)}`];
     }
+    this.tell(this.unread);
   }
 
   private tell(found: string[]): void {
@@ -283,7 +307,7 @@ class Editor {
   }
 
   private async save(): Promise<void> {
-    const found = problems(this.rules);
+    const found = this.unread.length ? this.unread : problems(this.rules);
     if (found.length) return this.tell(found);
     const headers: Record<string, string> = this.etag ? { "if-match": this.etag } : {};
     try {

@@ -142,7 +142,7 @@ export class StreamPage {
     put(
       this.chart,
       recent
-        ? timeline(seen, at, t.operate.timeline)
+        ? timeline(seen, at, t.operate.timeline, this.chart.clientWidth)
         : h("p", { class: "help" }, t.operate.timelineEmpty),
     );
     this.drawList(seen);

@@ -5,20 +5,26 @@ import type { Seen } from "./live";
 /** How far back the timeline goes, in milliseconds. */
 export const SPAN = 10 * 60_000;
 
-const [WIDTH, LEFT, ROW] = [720, 170, 26];
+const [LEFT, ROW] = [170, 26];
+
+/** Narrowest that a timeline is drawn, in pixels; below that it is scrolled. */
+const NARROWEST = 540;
 
 /** One line a class, one mark a detection, now on the right. */
-export function timeline(seen: Seen[], now: number, label: string): SVGElement {
+export function timeline(seen: Seen[], now: number, label: string, room: number): SVGElement {
+  const width = Math.max(NARROWEST, room);
   const recent = seen.filter((one) => now - one.at < SPAN);
   const classes = [...new Set(recent.map((one) => one.class))].sort();
   const height = classes.length * ROW + 22;
   const chart = svg("svg", {
-    viewBox: `0 0 ${WIDTH} ${height}`,
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
     class: "timeline",
     role: "img",
     "aria-label": `${label}: ${recent.length}`,
   });
-  const x = (at: number) => LEFT + ((at - now + SPAN) / SPAN) * (WIDTH - LEFT - 8);
+  const x = (at: number) => LEFT + ((at - now + SPAN) / SPAN) * (width - LEFT - 28);
   for (let minute = 0; minute <= 10; minute += 2) {
     const at = x(now - minute * 60_000);
     chart.append(

@@ -56,7 +56,8 @@ function start(app: Element): void {
         "div",
         { class: "about" },
         h("h1", {}, fill(t.watch.title, { room })),
-        h("p", { class: "help" }, `${t.watch.checked} ${t.watch.keys}`),
+        h("p", { class: "help" }, t.watch.checked),
+        h("p", { class: "help keys" }, t.watch.keys),
       ),
     ),
   );

@@ -32,6 +32,7 @@ export class Player {
   private readonly volume: HTMLInputElement;
   private readonly quality: HTMLSelectElement;
   private readonly bars: HTMLElement;
+  private readonly controls = h("div", { class: "controls" });
   private readonly stream = new MediaStream();
   private publication: RemoteTrackPublication | null = null;
   private endFrames: () => void = () => undefined;
@@ -75,9 +76,11 @@ export class Player {
   show(state: State): void {
     const [title, text] = t.watch.phases[state.phase];
     const live = state.phase === "live";
-    this.curtain.hidden = live;
     // The last checked picture stays visible behind a short interruption.
     const passing = state.phase === "stalled" || state.phase === "reconnecting";
+    this.curtain.hidden = live;
+    // Without a picture there is nothing to control.
+    this.controls.hidden = !live && !passing;
     this.curtain.classList.toggle("thin", passing && state.shown);
     if (!live) {
       const why = fill(text ?? "", { why: state.reason });
@@ -144,7 +147,8 @@ export class Player {
       full.setAttribute("aria-label", on ? t.watch.leaveFullscreen : t.watch.fullscreen);
     });
     const gap = h("span", { class: "gap" });
-    const controls = [this.sound, this.volume, gap, this.bars, this.quality, pip, full];
+    const { sound, volume, bars, quality } = this;
+    this.controls.append(sound, volume, gap, bars, quality, pip, full);
     const stage = h(
       "div",
       { class: "stage" },
@@ -152,7 +156,7 @@ export class Player {
       this.soundOnly,
       this.curtain,
       this.unmute,
-      h("div", { class: "controls" }, ...controls),
+      this.controls,
     );
     const stir = () => {
       stage.classList.remove("idle");
