@@ -10,8 +10,10 @@ COPY rust-toolchain.toml Cargo.toml ./
 COPY models models
 COPY tools tools
 RUN scripts/setup packages rust onnxruntime models
+COPY web web
+RUN scripts/setup web
 
-COPY Cargo.lock ./
+COPY Cargo.lock build.rs ./
 COPY src src
 COPY benches benches
 COPY tests tests

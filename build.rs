@@ -1,4 +1,4 @@
-//! Embeds the pages: writes a table of the files in `web/dist` for `src/api/pages.rs`. Without a
+//! Embeds the pages: writes a table of the files in `web/dist` for `src/api/web.rs`. Without a
 //! build of the pages the table is empty and the server says how to make one. The files are copied
 //! first, so that a build of the pages meanwhile takes nothing from under the compiler.
 

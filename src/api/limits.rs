@@ -91,7 +91,7 @@ fn class(route: Option<&str>, method: &Method) -> Option<Class> {
         Some("/livekit/webhook" | "/metrics" | "/health" | "/health/live" | "/health/ready") => {
             None
         }
-        Some(route) if super::pages::is_page(route) => None,
+        Some(route) if super::web::is_page(route) => None,
         Some("/token" | "/stream/start") => Some(Class::Strict),
         _ => Some(Class::General),
     }

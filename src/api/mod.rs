@@ -14,7 +14,6 @@ mod health;
 mod limits;
 mod names;
 mod ops;
-mod pages;
 mod request;
 mod rules;
 mod server;
@@ -22,6 +21,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod web;
 mod webhook;
 
 use std::sync::{Arc, Mutex};
@@ -172,7 +172,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(ops::metrics))
-        .merge(pages::routes())
+        .merge(web::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(state.config().http.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), limits::limit))

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { browse, open, shows, Stack, stateOf, until } from "./stack.js";
+import { browse, open, Stack, shows, stateOf, until } from "./stack.js";
 
 /** Console errors that a browser writes when a server goes away or refuses a second broadcast. */
 const EXPECTED = [/WebSocket|net::ERR_|Failed to load resource/];
@@ -108,7 +108,11 @@ test("Scrim is restarted", async () => {
 
 test("LiveKit is restarted", async () => {
   await stack.signal("livekit", "SIGKILL");
-  await until("the broadcaster is told", 30, async () => (await stateOf(caster)) === "reconnecting");
+  await until(
+    "the broadcaster is told",
+    30,
+    async () => (await stateOf(caster)) === "reconnecting",
+  );
   await stack.startLivekit();
   await bothLive();
 });

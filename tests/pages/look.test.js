@@ -2,12 +2,12 @@
 // is kept in docs/screenshots when SCRIM_SCREENSHOTS is set.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
 import { createHmac } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { browse, JWT_SECRET, open, ROOT, shows, Stack, until } from "./stack.js";
+import { browse, JWT_SECRET, open, ROOT, Stack, shows, until } from "./stack.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SHOTS = process.env.SCRIM_SHOTS_DIR ?? join(ROOT, "docs/screenshots");
@@ -37,15 +37,21 @@ async function check(name, one = page) {
     await one.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     for (const [size, [width, height]] of Object.entries(SIZES)) {
       await one.setViewportSize({ width, height });
-      await one.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      await one.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+      );
       const wide = await one.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${name} at ${width} px is ${wide} px too wide`);
       if (process.env.SCRIM_SCREENSHOTS) await shoot(one, `${name}-${size}-${scheme}`);
     }
     await one.evaluate(AXE);
-    const { violations } = await one.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    const { violations } = await one.evaluate(() =>
+      axe.run(document, { resultTypes: ["violations"] }),
+    );
     const serious = violations.filter((found) => ["serious", "critical"].includes(found.impact));
-    const told = serious.map((found) => `${found.id}: ${found.nodes.map((node) => node.target.join(" ")).join(", ")}`);
+    const told = serious.map(
+      (found) => `${found.id}: ${found.nodes.map((node) => node.target.join(" ")).join(", ")}`,
+    );
     assert.deepEqual(told, [], `${name}, ${scheme}`);
   }
   assert.deepEqual(one.errors, [], name);
@@ -54,7 +60,20 @@ async function check(name, one = page) {
 async function shoot(one, name) {
   mkdirSync(SHOTS, { recursive: true });
   const png = await one.screenshot({ scale: "css" });
-  const args = ["-v", "error", "-y", "-f", "png_pipe", "-i", "-", "-c:v", "libwebp", "-quality", "55", join(SHOTS, `${name}.webp`)];
+  const args = [
+    "-v",
+    "error",
+    "-y",
+    "-f",
+    "png_pipe",
+    "-i",
+    "-",
+    "-c:v",
+    "libwebp",
+    "-quality",
+    "55",
+    join(SHOTS, `${name}.webp`),
+  ];
   assert.equal(spawnSync("ffmpeg", args, { input: png }).status, 0, "ffmpeg writes WebP");
 }
 
@@ -79,7 +98,8 @@ test("watching: waiting, a bad address", async () => {
 test("a whole broadcast, watched and operated", async () => {
   const room = "evening-show";
   await stack.coverFaces(room);
-  const [caster, operator] = [await fresh(), await fresh()];
+  // A server without a history answers 404, which a browser calls an error.
+  const [caster, operator] = [await fresh(), await fresh({ allowed: [/404/] })];
   await caster.goto(`${stack.http}/broadcast`);
   await caster.locator(".mine .curtain").waitFor({ state: "hidden" });
   await caster.getByLabel("Room").fill(room);
@@ -166,6 +186,28 @@ test("rules: a form, what is wrong, and what the server keeps", async () => {
     const { body: left } = await stack.call("GET", "/censorship/rules/rehearsal");
     return !left.classes;
   });
+  await operator.context().close();
+});
+
+test("without a network there is a page that says so", async (t) => {
+  if (process.env.SCRIM_PAGES) return t.skip("the binary's own pages only");
+  const one = await fresh({ allowed: [/net::ERR_/] });
+  await one.goto(`${stack.http}/`);
+  await one.evaluate(() => navigator.serviceWorker.ready);
+  await one.context().setOffline(true);
+  await one.goto(`${stack.http}/watch/evening-show`);
+  await one.getByRole("heading", { name: "You are offline" }).waitFor();
+  await one.context().close();
+});
+
+test("an operator is told when what is shown is old", async () => {
+  const operator = await fresh({ allowed: [/net::ERR_|Failed to load resource/] });
+  await operator.goto(`${stack.http}/operate`);
+  await operator.getByText("No stream is live").waitFor();
+  await operator.context().setOffline(true);
+  await operator.getByText("The server cannot be reached. What is shown is from").waitFor();
+  await operator.context().setOffline(false);
+  await operator.locator(".stale").waitFor({ state: "hidden" });
   await operator.context().close();
 });
 
@@ -269,6 +311,9 @@ test("a first visit is small, and stays on this server", async () => {
     await one.goto(stack.http + path, { waitUntil: "networkidle" }).catch(() => undefined);
     assert.ok(bytes < 200_000, `${path}: ${bytes} bytes beside LiveKit's client`);
   }
-  assert.deepEqual([...hosts].filter((host) => host !== new URL(stack.http).host), []);
+  assert.deepEqual(
+    [...hosts].filter((host) => host !== new URL(stack.http).host),
+    [],
+  );
   await one.context().close();
 });

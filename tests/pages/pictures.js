@@ -20,7 +20,13 @@ export class Film {
   /** The luma of a frame. */
   luma(index) {
     const plane = Buffer.alloc(WIDTH * HEIGHT);
-    readSync(this.file, plane, 0, plane.length, this.start + (index % CYCLE) * (FRAME + HEADER) + HEADER);
+    readSync(
+      this.file,
+      plane,
+      0,
+      plane.length,
+      this.start + (index % CYCLE) * (FRAME + HEADER) + HEADER,
+    );
     return plane;
   }
 
@@ -39,7 +45,9 @@ function detail(values, width, height, size) {
 
 function blur(values, width, height, sigma) {
   const reach = Math.ceil(3 * sigma);
-  const kernel = Array.from({ length: 2 * reach + 1 }, (_, at) => Math.exp(-((at - reach) ** 2) / (2 * sigma * sigma)));
+  const kernel = Array.from({ length: 2 * reach + 1 }, (_, at) =>
+    Math.exp(-((at - reach) ** 2) / (2 * sigma * sigma)),
+  );
   const sum = kernel.reduce((a, b) => a + b);
   const mirror = (at, most) => (at < 0 ? -at : at >= most ? 2 * most - 2 - at : at);
   const pass = (from, across) => {
@@ -65,7 +73,8 @@ export function kept(original, received, box, grid = 4) {
   const cut = (luma) => {
     const out = new Float32Array(w * h);
     for (let row = 0; row < h; row++) {
-      for (let column = 0; column < w; column++) out[row * w + column] = luma[(y + row) * WIDTH + x + column] ?? 0;
+      for (let column = 0; column < w; column++)
+        out[row * w + column] = luma[(y + row) * WIDTH + x + column] ?? 0;
     }
     return detail(out, w, h, Math.min(w, h));
   };
@@ -74,7 +83,9 @@ export function kept(original, received, box, grid = 4) {
   const common = new Float32Array(grid * grid);
   for (let row = 0; row < h; row++) {
     for (let column = 0; column < w; column++) {
-      const cell = Math.min(grid - 1, Math.floor((row * grid) / h)) * grid + Math.min(grid - 1, Math.floor((column * grid) / w));
+      const cell =
+        Math.min(grid - 1, Math.floor((row * grid) / h)) * grid +
+        Math.min(grid - 1, Math.floor((column * grid) / w));
       const at = row * w + column;
       power[cell] += was[at] * was[at];
       common[cell] += was[at] * now[at];
@@ -114,7 +125,8 @@ async function grab({ selector, milliseconds, every, WIDTH, HEIGHT }) {
   });
   const crc = (index) => {
     let value = 0xffffffff;
-    for (const shift of [24, 16, 8, 0]) value = table[(value ^ (index >>> shift)) & 0xff] ^ (value >>> 8);
+    for (const shift of [24, 16, 8, 0])
+      value = table[(value ^ (index >>> shift)) & 0xff] ^ (value >>> 8);
     return (value ^ 0xffffffff) >>> 0;
   };
   const number = (luma) => {
@@ -122,7 +134,8 @@ async function grab({ selector, milliseconds, every, WIDTH, HEIGHT }) {
     for (let block = 0; block < 32; block++) {
       let total = 0;
       const centre = Math.floor(((block + 0.5) * WIDTH) / 32);
-      for (let y = 4; y < 12; y++) for (const by of [-2, 0, 2]) total += luma[y * WIDTH + centre + by];
+      for (let y = 4; y < 12; y++)
+        for (const by of [-2, 0, 2]) total += luma[y * WIDTH + centre + by];
       word = word * 2 + (total / 24 > 125 ? 1 : 0);
     }
     const index = Math.floor(word / 1024) % 0x100000;
@@ -135,11 +148,13 @@ async function grab({ selector, milliseconds, every, WIDTH, HEIGHT }) {
       context.drawImage(video, 0, 0, WIDTH, HEIGHT);
       const { data } = context.getImageData(0, 0, WIDTH, HEIGHT);
       const luma = new Uint8Array(WIDTH * HEIGHT);
-      for (let at = 0; at < luma.length; at++) luma[at] = (data[4 * at] * 77 + data[4 * at + 1] * 150 + data[4 * at + 2] * 29) >> 8;
+      for (let at = 0; at < luma.length; at++)
+        luma[at] = (data[4 * at] * 77 + data[4 * at + 1] * 150 + data[4 * at + 2] * 29) >> 8;
       const one = { at: performance.timeOrigin + now, index: number(luma) };
       if (seen.length % every === 0) {
         let text = "";
-        for (let at = 0; at < luma.length; at += 8192) text += String.fromCharCode(...luma.subarray(at, at + 8192));
+        for (let at = 0; at < luma.length; at += 8192)
+          text += String.fromCharCode(...luma.subarray(at, at + 8192));
         one.luma = btoa(text);
       }
       seen.push(one);

@@ -1,8 +1,17 @@
 // A LiveKit server and a Scrim of one's own, and a Chromium with a made-up camera.
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { createSocket } from "node:dgram";
+import {
+  cpSync,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,7 +22,10 @@ export const HERE = dirname(fileURLToPath(import.meta.url));
 export const ROOT = resolve(HERE, "../..");
 const KEY = "devkey";
 /** LiveKit's secret in development mode; outside it Scrim refuses one that everyone knows. */
-const SECRETS = { dev: "devsecret-devsecret-devsecret-32ch", own: "a-livekit-secret-of-the-tests-own-01" };
+const SECRETS = {
+  dev: "devsecret-devsecret-devsecret-32ch",
+  own: "a-livekit-secret-of-the-tests-own-01",
+};
 export const JWT_SECRET = "a-secret-of-the-tests-own-0123456789";
 
 /** Asks until the answer is true, and returns it. */
@@ -43,13 +55,18 @@ async function freePort() {
 }
 
 const answers = (url) =>
-  fetch(url, { signal: AbortSignal.timeout(2_000) }).then((one) => one.ok, () => false);
+  fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
+    (one) => one.ok,
+    () => false,
+  );
 
 export class Stack {
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), "scrim-pages-"));
     this.processes = new Map();
-    this.binary = process.env.SCRIM_BINARY ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "release/scrim");
+    this.binary =
+      process.env.SCRIM_BINARY ??
+      join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "release/scrim");
     // Nothing outlives the tests.
     process.once("exit", () => this.kill());
   }
@@ -62,7 +79,8 @@ export class Stack {
     this.access = access;
     this.secret = access.JWT_SECRET ? SECRETS.own : SECRETS.dev;
     const values = { ...this.ports, DEV_KEY: KEY, DEV_SECRET: this.secret };
-    for (const [name, value] of Object.entries(values)) text = text.replaceAll(`\${${name}}`, value);
+    for (const [name, value] of Object.entries(values))
+      text = text.replaceAll(`\${${name}}`, value);
     const mimes = codecs.map((one) => `    - mime: video/${one}\n`).join("");
     text = text.replace(/( {4}- mime: video\/\w+\n)+/, mimes);
     writeFileSync(join(this.directory, "livekit.yaml"), text);
@@ -71,8 +89,13 @@ export class Stack {
   }
 
   async startLivekit() {
-    this.launch("livekit", join(ROOT, ".scrim/tools/livekit-server"), ["--config", join(this.directory, "livekit.yaml")]);
-    await until("LiveKit answers", 30, () => answers(`http://127.0.0.1:${this.ports.LIVEKIT_PORT}`));
+    this.launch("livekit", join(ROOT, ".scrim/tools/livekit-server"), [
+      "--config",
+      join(this.directory, "livekit.yaml"),
+    ]);
+    await until("LiveKit answers", 30, () =>
+      answers(`http://127.0.0.1:${this.ports.LIVEKIT_PORT}`),
+    );
   }
 
   async startScrim() {
@@ -90,7 +113,11 @@ export class Stack {
   }
 
   launch(name, command, args, env = {}) {
-    const child = spawn(command, args, { cwd: ROOT, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const log = createWriteStream(join(this.directory, `${name}.log`), { flags: "a" });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
@@ -116,7 +143,9 @@ export class Stack {
   /** Faces are covered in this room. */
   async coverFaces(room) {
     const rule = { threshold: 0.25, action: "blur" };
-    const answer = await this.call("PUT", `/censorship/rules/${room}`, { classes: { FACE_FEMALE: rule, FACE_MALE: rule } });
+    const answer = await this.call("PUT", `/censorship/rules/${room}`, {
+      classes: { FACE_FEMALE: rule, FACE_MALE: rule },
+    });
     if (answer.status !== 200) throw new Error(`rules of ${room}: ${answer.status}`);
   }
 
@@ -135,7 +164,8 @@ export class Stack {
     if (keep) {
       mkdirSync(keep, { recursive: true });
       for (const name of ["livekit.log", "scrim.log"]) {
-        if (existsSync(join(this.directory, name))) cpSync(join(this.directory, name), join(keep, name));
+        if (existsSync(join(this.directory, name)))
+          cpSync(join(this.directory, name), join(keep, name));
       }
     }
     rmSync(this.directory, { recursive: true, force: true });
@@ -174,14 +204,18 @@ const FLAGS = [
 ];
 
 export async function browse({ camera = true, flags = [] } = {}) {
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  const known = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
+  const executablePath = process.env.CHROMIUM ?? known.find(existsSync);
   const film = camera ? [`--use-file-for-fake-video-capture=${join(clip(), "face.y4m")}`] : [];
   return chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...film, ...flags] });
 }
 
 /** A page of its own, whose console must stay free of errors; `allowed` names those that belong to
  *  what a test does to it. */
-export async function open(browser, { width = 1280, height = 800, scheme = "light", allowed = [], ...more } = {}) {
+export async function open(
+  browser,
+  { width = 1280, height = 800, scheme = "light", allowed = [], ...more } = {},
+) {
   const context = await browser.newContext({
     permissions: ["camera", "microphone", "clipboard-write"],
     viewport: { width, height },
@@ -208,23 +242,40 @@ export async function open(browser, { width = 1280, height = 800, scheme = "ligh
 
 /** While pages are worked on: their files from `web/dist`, without building Scrim again. */
 async function fromDisk(page, dist) {
-  const kinds = { html: "text/html", js: "text/javascript", css: "text/css", svg: "image/svg+xml", png: "image/png", webmanifest: "application/manifest+json" };
-  await page.route(/\/(|broadcast|operate|offline|sw\.js|manifest\.webmanifest|icon[^/]*|watch\/[^/]*|assets\/.*)([?#].*)?$/, async (route) => {
-    const { pathname } = new URL(route.request().url());
-    const name = pathname === "/" ? "index.html" : /^\/(watch|broadcast|operate|offline)/.test(pathname) ? `${pathname.split("/")[1]}.html` : pathname.slice(1);
-    const answer = await route.fetch().catch(() => null);
-    const body = readFileSync(join(dist, name));
-    const headers = { ...answer?.headers(), "content-type": kinds[name.split(".").at(-1)] };
-    delete headers["content-encoding"];
-    delete headers["content-length"];
-    await route.fulfill({ status: 200, headers, body });
-  });
+  const kinds = {
+    html: "text/html",
+    js: "text/javascript",
+    css: "text/css",
+    svg: "image/svg+xml",
+    png: "image/png",
+    webmanifest: "application/manifest+json",
+  };
+  await page.route(
+    /\/(|broadcast|operate|offline|sw\.js|manifest\.webmanifest|icon[^/]*|watch\/[^/]*|assets\/.*)([?#].*)?$/,
+    async (route) => {
+      const { pathname } = new URL(route.request().url());
+      const name =
+        pathname === "/"
+          ? "index.html"
+          : /^\/(watch|broadcast|operate|offline)/.test(pathname)
+            ? `${pathname.split("/")[1]}.html`
+            : pathname.slice(1);
+      const answer = await route.fetch().catch(() => null);
+      const body = readFileSync(join(dist, name));
+      const headers = { ...answer?.headers(), "content-type": kinds[name.split(".").at(-1)] };
+      delete headers["content-encoding"];
+      delete headers["content-length"];
+      await route.fulfill({ status: 200, headers, body });
+    },
+  );
 }
 
 /** The words of the page's state. */
 export const stateOf = (page) => page.locator(".top .pill").getAttribute("data-state");
 
 export const shows = (page, state, seconds) =>
-  until(`the page shows ${state}`, seconds, async () => (await stateOf(page)) === state).catch(async (error) => {
-    throw new Error(`${error.message}; it shows ${await stateOf(page)}`);
-  });
+  until(`the page shows ${state}`, seconds, async () => (await stateOf(page)) === state).catch(
+    async (error) => {
+      throw new Error(`${error.message}; it shows ${await stateOf(page)}`);
+    },
+  );

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { away, deviation, Film, kept, look, percentile } from "./pictures.js";
-import { browse, clip, open, shows, Stack, until } from "./stack.js";
+import { browse, clip, open, Stack, shows, until } from "./stack.js";
 
 /** Of a covered face less than a quarter of the cells keep their detail; of a clear picture most do. */
 const LEGIBLE = 0.25;
@@ -88,8 +88,12 @@ for (const codec of ["auto", "h264", "vp9", "av1"]) {
     await until("the codec is shown", 10, async () =>
       (await caster.locator(".live-figures").innerText()).includes(wanted),
     );
-    t.diagnostic(`faces ${seen.faces}, background clear ${seen.clear}, covered whole ${seen.whole}, number unread ${seen.unread}`);
-    t.diagnostic(`glass to glass: p50 ${Math.round(percentile(seen.late, 0.5))} ms, p95 ${Math.round(percentile(seen.late, 0.95))} ms of ${seen.late.length}`);
+    t.diagnostic(
+      `faces ${seen.faces}, background clear ${seen.clear}, covered whole ${seen.whole}, number unread ${seen.unread}`,
+    );
+    t.diagnostic(
+      `glass to glass: p50 ${Math.round(percentile(seen.late, 0.5))} ms, p95 ${Math.round(percentile(seen.late, 0.95))} ms of ${seen.late.length}`,
+    );
     assert.deepEqual(seen.leaks, [], "frames with a legible face");
     assert.ok(seen.faces >= ENOUGH && seen.clear >= ENOUGH, JSON.stringify(seen));
     await end(caster, viewer, t, room);
@@ -132,7 +136,9 @@ test("who comes late sees a picture at once, and the page measures its own delay
     await viewer.context().close();
   }
   t.diagnostic(`first picture after opening the page: ${times.map(Math.round).join(", ")} ms`);
-  const figure = caster.locator(".live-figures div", { hasText: "Behind the camera" }).locator("dd");
+  const figure = caster
+    .locator(".live-figures div", { hasText: "Behind the camera" })
+    .locator("dd");
   const text = await until("the delay is measured", 60, async () => {
     const value = await figure.innerText();
     return /\d/.test(value) ? value : null;
@@ -142,10 +148,14 @@ test("who comes late sees a picture at once, and the page measures its own delay
     look(caster, ".theirs video", 4_000, 10_000),
   ]);
   const late = theirs.flatMap((one) => {
-    const shown = mine.filter((other) => one.index !== null && other.index === one.index && other.at <= one.at).at(-1);
+    const shown = mine
+      .filter((other) => one.index !== null && other.index === one.index && other.at <= one.at)
+      .at(-1);
     return shown ? [one.at - shown.at] : [];
   });
-  t.diagnostic(`the page says ${text}; by the numbers in the picture ${Math.round(percentile(late, 0.5))} ms`);
+  t.diagnostic(
+    `the page says ${text}; by the numbers in the picture ${Math.round(percentile(late, 0.5))} ms`,
+  );
   // Leaving the page ends the stream.
   caster.once("dialog", (dialog) => dialog.accept());
   await caster.close({ runBeforeUnload: true });

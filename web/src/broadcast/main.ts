@@ -6,7 +6,14 @@ import { pace } from "../lib/pace";
 import { header, serviceWorker } from "../lib/shell";
 import { signedIn, signOut } from "../lib/signin";
 import { listen, pause } from "../lib/sse";
-import type { Detection, Started, Stream, StreamPage, Ticket } from "../lib/types";
+import {
+  type Detection,
+  isOver,
+  type Started,
+  type Stream,
+  type StreamPage,
+  type Ticket,
+} from "../lib/types";
 import { t } from "../texts";
 import { measure } from "./delay";
 import { Figures } from "./figures";
@@ -128,6 +135,7 @@ class Page {
     this.share.hidden = !air;
     this.holder.hidden = !air;
     this.strip.element.hidden = !air;
+    this.main.classList.toggle("on-air", air);
     this.setup.lock(air || phase === "ending");
     this.shownMute();
     this.warn(phase === "failed" ? this.state.why : "");
@@ -246,7 +254,7 @@ class Page {
       this.away ||= error.status === 0 || error.status >= 500;
       if (error.kind !== "unknown-stream") return;
     }
-    if (stream && stream.state !== "ended") {
+    if (stream && !isOver(stream.state)) {
       this.away = false;
       this.figures.server(stream.statistics);
       return;
@@ -255,7 +263,7 @@ class Page {
     const path = `/streams?room=${this.room}&limit=1`;
     const { streams } = await call<StreamPage>("GET", path, { signal });
     const [latest] = streams;
-    if (latest && latest.state !== "ended") this.streamId = latest.streamId;
+    if (latest && !isOver(latest.state)) this.streamId = latest.streamId;
     else if (this.away || !stream) await this.startAgain(signal);
     else if (!signal.aborted) this.over(stream);
   }
@@ -281,7 +289,7 @@ class Page {
   private event(kind: string, data: string): void {
     const event = JSON.parse(data) as Detection;
     if (event.roomName !== this.room) return;
-    if (kind === "detection") this.strip.add(event);
+    if (kind === "detection") this.strip.add(event, event.at ? new Date(event.at) : new Date());
     // A connection that had to be made anew gets a stream of its own.
     if (kind === "stream.started") this.streamId = event.streamId;
   }

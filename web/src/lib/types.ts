@@ -1,6 +1,17 @@
 /** What the API answers; see the server's OpenAPI description. */
 
-export type StreamState = "starting" | "waiting" | "live" | "reconnecting" | "ending" | "ended";
+export type StreamState =
+  | "starting"
+  | "waiting"
+  | "live"
+  | "reconnecting"
+  | "ending"
+  | "ended"
+  /** Over because its process died. */
+  | "interrupted";
+
+/** Whether a stream is over. */
+export const isOver = (state: StreamState): boolean => state === "ended" || state === "interrupted";
 
 export interface Statistics {
   durationSeconds: number;
@@ -59,8 +70,10 @@ export interface Detection {
   score: number;
   /** x, y, width, height in pixels. */
   bbox: [number, number, number, number];
-  /** Where the server keeps detections; feedback names it. */
+  /** Where the server keeps detections: feedback names it. */
   detectionId?: string;
+  /** Where the server keeps detections: when it was found. */
+  at?: string;
 }
 
 export interface Health {

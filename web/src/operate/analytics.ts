@@ -13,7 +13,7 @@ interface Analytics {
   averagePeakViewers?: number;
   averageDurationSeconds?: number;
   /** Detections by class. */
-  detections?: Record<string, number>;
+  censorshipEvents?: Record<string, number>;
 }
 
 /** Days that are shown at first. */
@@ -61,7 +61,7 @@ function draw(place: HTMLElement, all: Analytics): void {
     [words.peak, all.averagePeakViewers?.toFixed(1) ?? t.common.unknown],
     [words.duration, clock(all.averageDurationSeconds)],
   ];
-  const rows = Object.entries(all.detections ?? {})
+  const rows = Object.entries(all.censorshipEvents ?? {})
     .sort(([, a], [, b]) => b - a)
     .map(([name, value]) => ({ label: className(name), value, text: count(value) }));
   put(

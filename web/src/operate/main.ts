@@ -1,9 +1,10 @@
 import { call } from "../lib/api";
-import { h, put } from "../lib/dom";
+import { h, put, say } from "../lib/dom";
+import { timeOfDay } from "../lib/format";
 import { header, serviceWorker } from "../lib/shell";
 import { signedIn, signOut } from "../lib/signin";
 import type { Stream } from "../lib/types";
-import { t } from "../texts";
+import { fill, t } from "../texts";
 import { analyticsPage } from "./analytics";
 import { healthPage } from "./health";
 import { Live } from "./live";
@@ -54,6 +55,13 @@ async function start(app: Element): Promise<void> {
     else if (id) leave = await openStream(live, id, place);
     else leave = streams(live, place);
   };
+  const alert = h("p", { class: "alert bad stale", hidden: true, attrs: { role: "alert" } });
+  tabs.after(alert);
+  live.subscribe(() => {
+    const { trouble, asked } = live;
+    alert.hidden = !trouble;
+    if (trouble) say(alert, fill(t.operate.stale, { why: trouble, time: timeOfDay(asked) }));
+  });
   addEventListener("hashchange", () => void show());
   await show();
 }

@@ -41,8 +41,9 @@ export function rulesPage(place: HTMLElement, room: string | null): () => void {
     help,
     editor,
   );
-  if (room) void new Editor(editor, room).open();
-  else input.focus();
+  // Without a room, the rules of all rooms, where the server lets them be changed.
+  const path = room ? `/censorship/rules/${room}` : "/censorship/rules";
+  void new Editor(editor, path, room === null).open();
   return () => undefined;
 }
 
@@ -57,12 +58,9 @@ class Editor {
 
   constructor(
     private readonly place: HTMLElement,
-    private readonly room: string,
+    private readonly path: string,
+    private readonly global: boolean,
   ) {}
-
-  private get path(): string {
-    return `/censorship/rules/${this.room}`;
-  }
 
   async open(): Promise<void> {
     put(this.place, h("p", { class: "help" }, t.common.loading));
@@ -70,6 +68,10 @@ class Editor {
       const { body, etag } = await ask<Rules>("GET", this.path);
       [this.rules, this.etag] = [body, etag];
     } catch (error) {
+      if (this.global && error instanceof Problem && error.status === 404) {
+        put(this.place);
+        return;
+      }
       put(this.place, h("p", { class: "alert bad", attrs: { role: "alert" } }, why(error)));
       return;
     }
@@ -84,10 +86,11 @@ class Editor {
       { class: "button danger", ...act(() => void this.reset()) },
       words.reset,
     );
+    reset.hidden = this.global;
     this.json.addEventListener("change", () => this.readJson());
     put(
       this.place,
-      h("p", { class: "help" }, words.help),
+      this.global ? h("h2", {}, words.global) : h("p", { class: "help" }, words.help),
       this.said,
       this.form,
       h(

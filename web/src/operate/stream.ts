@@ -1,4 +1,4 @@
-import { call, why } from "../lib/api";
+import { ask, call, why } from "../lib/api";
 import { confirmed } from "../lib/confirm";
 import { h, put, say, toast } from "../lib/dom";
 import { bytes, clock, count, millis, percent, rate, timeOfDay } from "../lib/format";
@@ -98,6 +98,8 @@ export class StreamPage {
     );
     this.viewing = this.watch(room);
     void this.loadMode();
+    // A server without a history has none: what happens from now on is shown.
+    live.recall(stream.streamId).catch(() => undefined);
     const key = (event: KeyboardEvent) => this.key(event);
     document.addEventListener("keydown", key);
     this.ends.push(() => document.removeEventListener("keydown", key));
@@ -138,7 +140,7 @@ export class StreamPage {
     this.drawFigures(stream);
     const seen = this.live.detections.filter((one) => one.roomName === stream.roomName);
     const at = Date.now();
-    const recent = seen.some((one) => at - one.at < SPAN);
+    const recent = seen.some((one) => at - one.time < SPAN);
     put(
       this.chart,
       recent
@@ -189,7 +191,7 @@ export class StreamPage {
 
   private drawList(seen: Seen[]): void {
     const latest = seen.slice(-LISTED).reverse();
-    const key = `${latest.length} ${latest[0]?.at} ${this.feedback.version}`;
+    const key = `${latest.length} ${latest[0]?.time} ${this.feedback.version}`;
     if (key === this.drawn) return;
     this.drawn = key;
     const items = latest.map((one) =>
@@ -197,7 +199,7 @@ export class StreamPage {
         "li",
         {},
         h("strong", {}, className(one.class)),
-        h("span", { class: "help" }, `${percent(one.score)} · ${timeOfDay(new Date(one.at))}`),
+        h("span", { class: "help" }, `${percent(one.score)} · ${timeOfDay(new Date(one.time))}`),
         this.feedback.buttons(one, () => this.draw()),
       ),
     );
@@ -251,10 +253,12 @@ export class StreamPage {
   /** Only the mode changes: the rest of the room's rules is read again and kept. */
   private async setMode(path: string): Promise<void> {
     try {
-      const { mode: _, ...rules } = await call<Rules>("GET", path);
+      const { body: now, etag } = await ask<Rules>("GET", path);
+      const { mode: _, ...rules } = now;
+      const headers: Record<string, string> = etag ? { "if-match": etag } : {};
       const mode = this.mode.value as "default" | "verified" | "instant";
       const body = mode === "default" ? rules : { ...rules, mode };
-      await call("PUT", path, { body });
+      await call("PUT", path, { body, headers });
       toast(t.operate.rules.saved);
     } catch (error) {
       toast(why(error));

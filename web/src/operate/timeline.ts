@@ -13,7 +13,7 @@ const NARROWEST = 540;
 /** One line a class, one mark a detection, now on the right. */
 export function timeline(seen: Seen[], now: number, label: string, room: number): SVGElement {
   const width = Math.max(NARROWEST, room);
-  const recent = seen.filter((one) => now - one.at < SPAN);
+  const recent = seen.filter((one) => now - one.time < SPAN);
   const classes = [...new Set(recent.map((one) => one.class))].sort();
   const height = classes.length * ROW + 22;
   const chart = svg("svg", {
@@ -41,7 +41,7 @@ export function timeline(seen: Seen[], now: number, label: string, room: number)
     chart.append(svg("text", { x: 0, y: y + 4, class: "timeline-class" }, className(name)));
     for (const one of recent) {
       if (one.class !== name) continue;
-      const mark = { x: x(one.at) - 2, y: y - 8, width: 4, height: 16, rx: 2 };
+      const mark = { x: x(one.time) - 2, y: y - 8, width: 4, height: 16, rx: 2 };
       chart.append(svg("rect", { ...mark, opacity: 0.35 + 0.65 * one.score }));
     }
   });

@@ -168,6 +168,7 @@ export const en = {
   },
   operate: {
     title: "Operate",
+    stale: "{why} What is shown is from {time}.",
     tabs: { streams: "Streams", rules: "Rules", analytics: "Analytics", health: "Health" },
     empty: ["No stream is live", "When somebody goes live, the stream appears here."],
     count: "{live} live",
@@ -192,6 +193,7 @@ export const en = {
       reconnecting: "Reconnecting",
       ending: "Ending",
       ended: "Ended",
+      interrupted: "Interrupted",
     },
     back: "All streams",
     gone: "There is no such stream.",
@@ -226,6 +228,7 @@ export const en = {
     },
     rules: {
       title: "Rules of a room",
+      global: "Rules of all rooms",
       help: "What is left out comes from the server's own rules.",
       load: "Open",
       classes: "What is covered",
