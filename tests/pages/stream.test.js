@@ -86,7 +86,7 @@ for (const codec of ["auto", "h264", "vp9", "av1"]) {
     const seen = await judge(viewer, caster);
     const wanted = codec === "auto" ? "VP8" : codec.toUpperCase();
     await until("the codec is shown", 10, async () =>
-      (await caster.locator(".live-figures").innerText()).includes(wanted),
+      (await caster.locator(".live-figures").textContent()).includes(wanted),
     );
     t.diagnostic(
       `faces ${seen.faces}, background clear ${seen.clear}, covered whole ${seen.whole}, number unread ${seen.unread}`,
@@ -106,7 +106,7 @@ async function end(caster, viewer, t, room) {
   await caster.getByRole("dialog").getByRole("button", { name: "End the stream" }).click();
   await shows(caster, "ended", 15);
   await shows(viewer, "ended", 15);
-  assert.match(await caster.locator(".report").innerText(), /Face, female/);
+  assert.match(await caster.locator(".report").textContent(), /Face, female/);
   assert.equal((await stack.stream(room)).state, "ended");
   assert.deepEqual([caster.errors, viewer.errors], [[], []]);
 }
@@ -140,7 +140,7 @@ test("who comes late sees a picture at once, and the page measures its own delay
     .locator(".live-figures div", { hasText: "Behind the camera" })
     .locator("dd");
   const text = await until("the delay is measured", 60, async () => {
-    const value = await figure.innerText();
+    const value = await figure.textContent();
     return /\d/.test(value) ? value : null;
   });
   const [mine, theirs] = await Promise.all([
