@@ -96,6 +96,7 @@ fn class(route: Option<&str>, method: &Method) -> Option<Class> {
             | "/openapi.json",
         ) => None,
         Some(page) if page == "/docs" || page.starts_with("/docs/") => None,
+        Some(page) if super::web::is_page(page) => None,
         Some("/token" | "/stream/start") => Some(Class::Strict),
         Some(rules) if rules.starts_with("/censorship/rules") && writes(method) => {
             Some(Class::Strict)

@@ -33,6 +33,7 @@ mod streams;
 mod tests;
 mod tls;
 mod tokens;
+mod web;
 mod webhook;
 
 use std::sync::{Arc, Mutex};
@@ -221,7 +222,6 @@ pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
     let once = from_fn_with_state(state.clone(), idempotency::once);
     Router::new()
-        .route("/", get(ops::index))
         .route("/stream/start", post(streams::start).layer(once))
         .route("/stream/end", post(streams::end))
         .route("/streams", get(streams::list))
@@ -241,6 +241,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/docs", get(docs::page))
         .route("/docs/docs.js", get(docs::script))
         .route("/docs/docs.css", get(docs::style))
+        .merge(web::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(state.config().http.max_body_bytes))
         .layer(from_fn_with_state(state.clone(), limits::limit))

@@ -769,3 +769,38 @@ async fn a_panic_is_500_without_its_text_and_a_stuck_handler_504() {
     assert!(!panicked.text.contains("42"), "{}", panicked.text);
     assert_problem(&bench.get("/hangs").await, 504, "timeout");
 }
+
+#[tokio::test]
+async fn people_get_pages_and_programs_get_the_list() {
+    let bench = bench(strict());
+    let browser = |path: &str| {
+        let accept = "text/html,application/xhtml+xml,*/*;q=0.8";
+        request(Method::GET, path).header("accept", accept).body(Body::empty()).unwrap()
+    };
+    for path in ["/", "/broadcast", "/watch/stage-1", "/operate", "/offline"] {
+        let page = bench.send(browser(path)).await;
+        // 404 says how to build the pages, where they were not built.
+        assert!(matches!(page.status, StatusCode::OK | StatusCode::NOT_FOUND), "{path}");
+        assert_eq!(page.headers["content-type"], "text/html; charset=utf-8", "{path}");
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'; script-src 'self';"), "{path}: {policy}");
+        assert!(policy.contains("connect-src 'self' ws://127.0.0.1:7880"), "{path}: {policy}");
+    }
+    let list = bench.get("/").await;
+    assert_eq!((list.status, &list.body["name"]), (StatusCode::OK, &json!("scrim")));
+    for path in ["/assets/none.js", "/assets/..%2f..%2fCargo.toml"] {
+        assert_problem(&bench.get(path).await, 404, "not-found");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_no_calls_of_the_api() {
+    let mut config = strict();
+    config.limits.requests = 1;
+    let bench = bench(config);
+    for _ in 0..5 {
+        let page = bench.get("/operate").await;
+        assert_ne!(page.status, StatusCode::TOO_MANY_REQUESTS);
+        assert!(!page.headers.contains_key("ratelimit-limit"));
+    }
+}

@@ -1,0 +1,398 @@
+import { call, currentQuota, Problem, why } from "../lib/api";
+import { confirmed } from "../lib/confirm";
+import { h, put, say, toast } from "../lib/dom";
+import { icon } from "../lib/icons";
+import { pace } from "../lib/pace";
+import { header, serviceWorker } from "../lib/shell";
+import { signedIn, signOut } from "../lib/signin";
+import { listen, pause } from "../lib/sse";
+import {
+  type Detection,
+  isOver,
+  type Started,
+  type Stream,
+  type StreamPage,
+  type Ticket,
+} from "../lib/types";
+import { t } from "../texts";
+import { measure } from "./delay";
+import { Figures } from "./figures";
+import { Publisher } from "./publisher";
+import { report } from "./report";
+import { Setup } from "./setup";
+import { FIRST, type Input, next, onAir } from "./state";
+import { Strip } from "./strip";
+import { Theirs } from "./theirs";
+
+/** What a page that is loaded again finds of the broadcast it interrupted. */
+const RESUME = "scrim.onair";
+
+/** How often the server is asked for the stream's figures, and how often the delay is measured. */
+const ASK = 2_000;
+const MEASURE = 8_000;
+
+class Page {
+  private state = FIRST;
+  private readonly setup = new Setup();
+  private readonly theirs = new Theirs();
+  private readonly strip = new Strip();
+  private figures = new Figures();
+  private publisher: Publisher | null = null;
+  private room = "";
+  private name = "";
+  private streamId = "";
+  private since = 0;
+  /** Whether the server did not answer since the stream was last seen. */
+  private away = false;
+  private air = new AbortController();
+
+  readonly pill = h("span", { class: "pill", attrs: { role: "status" } });
+  private readonly go: HTMLButtonElement;
+  private readonly end: HTMLButtonElement;
+  private readonly mute: HTMLButtonElement;
+  private readonly alert = h("div", { class: "alert bad", hidden: true, attrs: { role: "alert" } });
+  private readonly link = h("input", { id: "link", attrs: { readonly: "" } });
+  private readonly share: HTMLElement;
+  private readonly holder = h("div", { class: "live-figures", hidden: true });
+  private readonly main = h("main", { class: "broadcast", id: "main" });
+
+  constructor(private readonly app: Element) {
+    const click = (act: () => void) => ({ attrs: { type: "button" }, on: { click: act } });
+    this.go = h(
+      "button",
+      { class: "button primary", ...click(() => void this.start()) },
+      t.broadcast.goLive,
+    );
+    this.end = h(
+      "button",
+      { class: "button danger full", ...click(() => void this.ask()) },
+      icon("stop"),
+      t.broadcast.end,
+    );
+    this.mute = h("button", { class: "button", ...click(() => this.toggleMute()) });
+    const copy = h(
+      "button",
+      { class: "button", ...click(() => void this.copy()) },
+      icon("copy"),
+      t.broadcast.copy,
+    );
+    this.share = h(
+      "div",
+      { class: "field share", hidden: true },
+      h("label", { attrs: { for: "link" } }, t.broadcast.link),
+      h("div", { class: "row" }, this.link, copy),
+    );
+    this.setup.onTracks = () => this.tracksChanged();
+  }
+
+  async open(): Promise<void> {
+    put(this.app, ...header("broadcast", this.pill), this.main);
+    await signedIn(this.main);
+    const out = signOut();
+    put(this.app, ...header("broadcast", this.pill, ...(out ? [out] : [])), this.main);
+    this.layOut();
+    this.take({ kind: "again" });
+    await this.setup.open();
+    this.offerResume();
+  }
+
+  private layOut(): void {
+    const right = h(
+      "section",
+      { class: "theirs", attrs: { "aria-labelledby": "theirs-title" } },
+      h("h2", { id: "theirs-title" }, t.broadcast.theirs),
+      this.theirs.stage,
+      this.share,
+      this.holder,
+      this.strip.element,
+    );
+    put(
+      this.main,
+      h(
+        "div",
+        { class: "bar" },
+        h("h1", {}, t.broadcast.title),
+        h("div", { class: "row" }, this.mute, this.go, this.end),
+      ),
+      this.alert,
+      h("div", { class: "sides" }, this.setup.element, right),
+    );
+    this.strip.element.hidden = true;
+  }
+
+  /** Moves on, and makes the page look like it. */
+  private take(input: Input): void {
+    this.state = next(this.state, input);
+    const { phase } = this.state;
+    const air = onAir(phase);
+    this.pill.dataset.state = phase;
+    say(this.pill, t.broadcast.states[phase]);
+    this.go.hidden = air || phase === "ending";
+    this.go.disabled = false;
+    this.end.hidden = !air && phase !== "ending";
+    this.end.disabled = phase === "ending";
+    this.mute.hidden = !air;
+    this.share.hidden = !air;
+    this.holder.hidden = !air;
+    this.strip.element.hidden = !air;
+    this.main.classList.toggle("on-air", air);
+    this.setup.lock(air || phase === "ending");
+    this.shownMute();
+    this.warn(phase === "failed" ? this.state.why : "");
+    document.title = `${air ? `● ${this.room}` : t.broadcast.title} · ${t.product}`;
+  }
+
+  private warn(text: string, ...more: Node[]): void {
+    this.alert.hidden = !text;
+    if (text) put(this.alert, h("p", {}, text), ...more);
+  }
+
+  private async start(): Promise<void> {
+    const wanted = this.setup.read();
+    if (!wanted || !this.setup.stream) return;
+    [this.room, this.name] = [wanted.room, wanted.name];
+    this.take({ kind: "go" });
+    try {
+      const body = { roomName: wanted.room, participantName: wanted.name };
+      const started = await call<Started>("POST", "/stream/start", { body });
+      this.streamId = started.streamId;
+      this.goOnAir(started);
+    } catch (error) {
+      const taken = error instanceof Problem && error.kind === "already-live";
+      this.take({ kind: "failed", why: taken ? t.broadcast.alreadyLive : why(error) });
+      if (taken) this.offerJoin(String(error.body.streamId ?? ""));
+    }
+  }
+
+  /** The room is live: this may be a second broadcaster, or the same after a crash. */
+  private offerJoin(stream: string): void {
+    const join = async () => {
+      this.take({ kind: "go" });
+      const body = { roomName: this.room, participantName: this.name, role: "broadcaster" };
+      try {
+        const ticket = await call<Ticket>("POST", "/token", { body });
+        this.streamId = stream;
+        this.goOnAir(ticket);
+      } catch (error) {
+        this.take({ kind: "failed", why: why(error) });
+      }
+    };
+    const attrs = { type: "button" };
+    const button = h(
+      "button",
+      { class: "button", attrs, on: { click: () => void join() } },
+      t.broadcast.join,
+    );
+    this.warn(t.broadcast.alreadyLive, button);
+  }
+
+  private goOnAir(ticket: Ticket): void {
+    const { codec } = this.setup.read() ?? { codec: "auto" as const };
+    this.air = new AbortController();
+    this.since = performance.now();
+    this.figures = new Figures();
+    put(this.holder, this.figures.element);
+    this.strip.clear();
+    this.link.value = `${location.origin}/watch/${this.room}`;
+    sessionStorage.setItem(RESUME, this.room);
+    this.publisher = new Publisher(ticket, codec, this.sources(), {
+      published: () => this.take({ kind: "published" }),
+      lost: () => this.take({ kind: "lost" }),
+      failed: (cause) => {
+        this.land();
+        this.take({
+          kind: "failed",
+          why: cause === "moved" ? t.broadcast.moved : t.broadcast.lost,
+        });
+      },
+      quality: (level) => this.figures.quality(level),
+    });
+    this.theirs.start(this.room);
+    void this.follow(this.air.signal);
+    void this.watchDelay(this.air.signal);
+    void listen("/events", this.air.signal, (message) => this.event(message.event, message.data));
+  }
+
+  private sources() {
+    const { stream, from } = this.setup;
+    const [video, audio] = [stream?.getVideoTracks()[0], stream?.getAudioTracks()[0]];
+    return { video: video ?? null, videoFrom: from, audio: audio ?? null };
+  }
+
+  private tracksChanged(): void {
+    const { video, videoFrom, audio } = this.sources();
+    if (!this.publisher) return;
+    const failed = (error: unknown) => toast(why(error));
+    if (video) this.publisher.setVideo(video, videoFrom).catch(failed);
+    this.publisher.setAudio(audio).catch(failed);
+    this.shownMute();
+  }
+
+  /** Asks for figures every two seconds, and says how long it has been. */
+  private async follow(signal: AbortSignal): Promise<void> {
+    let asked = 0;
+    while (!signal.aborted) {
+      const now = performance.now();
+      this.figures.time((now - this.since) / 1_000);
+      this.figures.sent((await this.publisher?.sent()) ?? null, performance.now());
+      if (now - asked >= pace(ASK, currentQuota()) && this.streamId) {
+        asked = now;
+        await this.lookAfter(signal).catch(() => undefined);
+      }
+      await pause(1_000, signal);
+    }
+  }
+
+  /** Asks how the stream is. One that is over without our doing: the connection was made anew and
+   *  has another by now, the server lost it, or an operator ended it. */
+  private async lookAfter(signal: AbortSignal): Promise<void> {
+    let stream: Stream | null = null;
+    try {
+      stream = await call<Stream>("GET", `/streams/${this.streamId}`, { signal });
+    } catch (error) {
+      if (!(error instanceof Problem) || signal.aborted) return;
+      this.away ||= error.status === 0 || error.status >= 500;
+      if (error.kind !== "unknown-stream") return;
+    }
+    if (stream && !isOver(stream.state)) {
+      this.away = false;
+      this.figures.server(stream.statistics);
+      return;
+    }
+    if (this.state.phase !== "live") return;
+    const path = `/streams?room=${this.room}&limit=1`;
+    const { streams } = await call<StreamPage>("GET", path, { signal });
+    const [latest] = streams;
+    if (latest && !isOver(latest.state)) this.streamId = latest.streamId;
+    else if (this.away || !stream) await this.startAgain(signal);
+    else if (!signal.aborted) this.over(stream);
+  }
+
+  /** The server was away and knows this stream no more; the room is still ours. */
+  private async startAgain(signal: AbortSignal): Promise<void> {
+    const body = { roomName: this.room, participantName: this.name };
+    const started = await call<Started>("POST", "/stream/start", { body, signal });
+    this.streamId = started.streamId;
+    this.away = false;
+  }
+
+  private async watchDelay(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await pause(1_000, signal);
+      if (!this.theirs.coming || document.hidden) continue;
+      const found = await measure(this.setup.view, this.theirs.view, (ms) => pause(ms, signal));
+      if (found !== null && !signal.aborted) this.figures.delay(found);
+      if (found !== null) await pause(MEASURE, signal);
+    }
+  }
+
+  private event(kind: string, data: string): void {
+    const event = JSON.parse(data) as Detection;
+    if (event.roomName !== this.room) return;
+    if (kind === "detection") this.strip.add(event, event.at ? new Date(event.at) : new Date());
+    // A connection that had to be made anew gets a stream of its own.
+    if (kind === "stream.started") this.streamId = event.streamId;
+  }
+
+  private async ask(): Promise<void> {
+    if (await confirmed(t.broadcast.endSure, t.broadcast.end)) await this.finish();
+  }
+
+  private async finish(): Promise<void> {
+    this.take({ kind: "end" });
+    const body = { roomName: this.room };
+    let last: Stream | null = null;
+    try {
+      last = await call<Stream>("POST", "/stream/end", { body });
+    } catch (error) {
+      toast(why(error));
+    }
+    this.over(last);
+  }
+
+  private over(last: Stream | null): void {
+    this.land();
+    this.take({ kind: "over" });
+    const panel = report(last, () => {
+      this.layOut();
+      this.take({ kind: "again" });
+    });
+    put(this.main, panel);
+    panel.querySelector("h1")?.focus();
+  }
+
+  /** Off the air: nothing is sent or received any more. */
+  private land(): void {
+    sessionStorage.removeItem(RESUME);
+    this.air.abort();
+    this.publisher?.stop();
+    this.publisher = null;
+    this.theirs.stop();
+    this.streamId = "";
+  }
+
+  private toggleMute(): void {
+    for (const track of this.setup.stream?.getAudioTracks() ?? []) track.enabled = !track.enabled;
+    this.shownMute();
+  }
+
+  private shownMute(): void {
+    const track = this.setup.stream?.getAudioTracks()[0];
+    const muted = track ? !track.enabled : true;
+    put(
+      this.mute,
+      icon(muted ? "micOff" : "mic"),
+      muted ? t.broadcast.muteOff : t.broadcast.muteOn,
+    );
+    this.mute.setAttribute("aria-pressed", String(muted));
+    this.mute.disabled = !track;
+  }
+
+  private async copy(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(this.link.value);
+      toast(t.broadcast.copied);
+    } catch {
+      this.link.select();
+    }
+  }
+
+  /** A page that was loaded again in mid-stream goes on by itself. */
+  private offerResume(): void {
+    const room = sessionStorage.getItem(RESUME);
+    sessionStorage.removeItem(RESUME);
+    if (!room || !this.setup.stream) return;
+    this.setup.suggest(room);
+    void this.resume();
+  }
+
+  private async resume(): Promise<void> {
+    // The page before this one is still ending its stream.
+    for (let attempt = 0; attempt < 8; attempt++) {
+      await this.start();
+      if (this.state.phase !== "failed" || this.state.why !== t.broadcast.alreadyLive) return;
+      await pause(500, new AbortController().signal);
+    }
+  }
+
+  /** The page goes away. LiveKit tells Scrim, which ends the stream with its last picture: another
+   *  broadcaster in the room goes on. */
+  leave(): void {
+    if (onAir(this.state.phase)) this.publisher?.stop();
+  }
+
+  get busy(): boolean {
+    return onAir(this.state.phase);
+  }
+}
+
+const app = document.querySelector("#app");
+if (app) {
+  const page = new Page(app);
+  addEventListener("pagehide", () => page.leave());
+  addEventListener("beforeunload", (event) => {
+    if (page.busy) event.preventDefault();
+  });
+  void page.open();
+}
+serviceWorker();

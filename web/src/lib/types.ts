@@ -1,0 +1,109 @@
+/** What the API answers; see the server's OpenAPI description. */
+
+export type StreamState =
+  | "starting"
+  | "waiting"
+  | "live"
+  | "reconnecting"
+  | "ending"
+  | "ended"
+  /** Over because its process died. */
+  | "interrupted";
+
+/** Whether a stream is over. */
+export const isOver = (state: StreamState): boolean => state === "ended" || state === "interrupted";
+
+export interface Statistics {
+  durationSeconds: number;
+  frames: {
+    received: number;
+    analysed: number;
+    clean: number;
+    covered: number;
+    coveredUnverified: number;
+    dropped: number;
+  };
+  detections: Record<string, number>;
+  delayMs: number;
+  addedLatencyMs: { p50: number | null; p95: number | null; p99: number | null };
+  viewers: { current: number; peak: number; total: number };
+  bytesIn: number;
+  bytesOut: number;
+  forwardedShare: number;
+}
+
+export interface Stream {
+  streamId: string;
+  roomName: string;
+  processedRoom: string;
+  state: StreamState;
+  startedAt: string;
+  endedAt?: string;
+  covered: boolean;
+  statistics: Statistics;
+  problems?: string[];
+}
+
+export interface StreamPage {
+  streams: Stream[];
+  nextCursor?: string | null;
+}
+
+export interface Ticket {
+  token: string;
+  wsUrl: string;
+  roomName: string;
+}
+
+export interface Started extends Ticket {
+  streamId: string;
+  processedRoom: string;
+  state: StreamState;
+}
+
+/** Something that was found and covered. */
+export interface Detection {
+  type: "detection";
+  streamId: string;
+  roomName: string;
+  class: string;
+  score: number;
+  /** x, y, width, height in pixels. */
+  bbox: [number, number, number, number];
+  /** Where the server keeps detections: feedback names it. */
+  detectionId?: string;
+  /** Where the server keeps detections: when it was found. */
+  at?: string;
+}
+
+export interface Health {
+  status: "ok" | "degraded";
+  version: string;
+  uptimeSeconds: number;
+  censorshipEnabled: boolean;
+  livekit: Dependency;
+  detectors: (Dependency & { name: string; provider: string; queueDepth: number })[];
+  /** Present where the server keeps a history. */
+  database?: Dependency;
+  streams: { active: number };
+  load: { cpuBusyRatio: number; detectBusyRatio: number; memoryAvailableBytes?: number };
+  process: { residentBytes: number; threads: number; openFds: number; cpuSeconds: number };
+}
+
+export interface Dependency {
+  state: "up" | "degraded" | "down";
+  latencyMs?: number;
+  error?: string;
+}
+
+export type Action = "allow" | "blur" | "pixelate" | "solid" | "cover";
+
+/** One level of rules; what these pages do not know stays as it is. */
+export interface Rules {
+  classes?: Record<string, { threshold?: number; action?: Action }>;
+  mode?: "verified" | "instant";
+  delayMs?: "auto" | number;
+  padding?: number;
+  onFailure?: "cover" | "freeze" | "pass";
+  [other: string]: unknown;
+}
