@@ -30,9 +30,8 @@ pub(super) fn is_spelled_out(text: &[Symbol], form: &str, candidate: &Candidate)
     let words: Vec<String> = pieces.iter().map(|piece| spelled(piece)).collect();
     let gaps = text[span.first..=span.last].iter().filter(|s| !s.is_word());
     if state.gap_spaces {
-        let sentence = gaps.clone().any(|s| ".,!?;:".contains(s.c));
-        return !sentence
-            && state.digits + state.signs == 0
+        return state.digits + state.signs + state.confused == 0
+            && gaps.clone().all(|s| s.c == '-' || s.kind == Kind::Space)
             && words.iter().any(|word| !is_plain_word(word))
             && !(words[0].len() == 1 && is_label(text, span.first, &words[0]));
     }

@@ -70,7 +70,7 @@ fn is_legible(candidate: &Candidate) -> bool {
     plain > 0
         && few_digits
         && (if gaps { signs * 2 < plain.max(1) } else { signs <= plain + 1 })
-        && (masks == 0 || (letters >= 4 && masks * 2 <= letters))
+        && (masks == 0 || (letters >= 4 && masks * 2 <= letters && !gaps))
         && (confused == 0 || (letters >= 4 && plain >= 3 && confused * 3 <= letters))
 }
 
