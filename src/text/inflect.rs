@@ -6,7 +6,7 @@ use super::guard::is_common;
 const PLAIN: [&str; 4] = ["s", "es", "ed", "ing"];
 
 /// English endings that may (butter, bumper, cocky): left out where they make a common word.
-const DOUBTFUL: [&str; 10] = ["z", "er", "ers", "est", "ings", "in", "y", "ish", "d", "r"];
+const DOUBTFUL: [&str; 9] = ["z", "er", "ers", "ings", "in", "y", "ish", "d", "r"];
 
 /// Endings of the other languages' lists.
 fn foreign(language: &str) -> &'static [&'static str] {
@@ -80,7 +80,7 @@ fn english(word: &str, last: &str, all: &mut Vec<String>) {
     {
         let stem = format!("{word}{end}");
         ["ed", "ing"].iter().for_each(|ending| add(&stem, ending, false));
-        ["er", "ers", "est", "y", "in"].iter().for_each(|ending| add(&stem, ending, true));
+        ["er", "ers", "y", "in"].iter().for_each(|ending| add(&stem, ending, true));
     }
 }
 

@@ -14,6 +14,7 @@
 //!
 //! docs/RULES.md tells operators what it does, with the table of scores.
 
+mod apart;
 mod bounds;
 mod contacts;
 mod context;

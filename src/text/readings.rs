@@ -22,24 +22,26 @@ pub(super) const FUSED: u16 = 5;
 pub(super) enum Means {
     /// [`LEET`].
     Leet,
+    /// [`LEET`] too, but seldom meant so: counts twice.
+    Rare,
     /// [`CONFUSED`].
     Confused,
 }
 
 /// The letters that one digit, sign or letter may stand for.
 pub(super) fn single(c: char) -> &'static [(char, Means)] {
-    use Means::{Confused, Leet};
+    use Means::{Confused, Leet, Rare};
     match c {
         '0' => &[('o', Leet)],
         '1' | '!' | '|' => &[('i', Leet), ('l', Leet)],
-        '2' => &[('z', Leet)],
+        '2' => &[('z', Rare)],
         '3' | '€' => &[('e', Leet)],
         '4' | '@' => &[('a', Leet)],
         '5' | '$' | '§' => &[('s', Leet)],
-        '6' => &[('g', Leet), ('b', Leet)],
+        '6' => &[('g', Rare), ('b', Rare)],
         '7' | '+' => &[('t', Leet)],
         '8' => &[('b', Leet)],
-        '9' => &[('g', Leet)],
+        '9' => &[('g', Rare)],
         '(' | '<' | '¢' => &[('c', Leet)],
         '#' => &[('h', Leet)],
         '£' => &[('l', Leet), ('e', Leet)],

@@ -166,13 +166,10 @@ impl Scan<'_> {
             self.steps += 1;
             let Some(node) = self.trie.child(state.node, letter) else { continue };
             let read = State { node, letter, ..state };
-            let read = match (means, symbol.kind) {
-                (Means::Confused, _) => read.confused(),
-                (Means::Leet, Kind::Digit) => {
-                    State { digits: read.digits.saturating_add(1), ..read.leet() }
-                }
-                (Means::Leet, Kind::Sign) => read.leet(),
-                (Means::Leet, _) => State { plain: read.plain.saturating_add(1), ..read.leet() },
+            let read = match means {
+                Means::Confused => read.confused(),
+                Means::Leet => read.leet(symbol.kind, 1),
+                Means::Rare => read.leet(symbol.kind, 2),
             };
             self.reach(read, at, found);
         }

@@ -1,5 +1,6 @@
 //! The states of the scan, and the set that keeps them apart.
 
+use super::fold::Kind;
 use super::readings::{CONFUSED, LEET, MASK};
 use super::trie::NodeId;
 
@@ -13,10 +14,11 @@ pub(super) struct State {
     pub(super) start: usize,
     pub(super) last: usize,
     pub(super) cost: u16,
-    /// Letters read as they stand, digits read as letters, letters read as others, and letters
-    /// behind a star.
+    /// Letters read as they stand, digits and signs read as letters, letters read as others, and
+    /// letters behind a star.
     pub(super) plain: u8,
     pub(super) digits: u8,
+    pub(super) signs: u8,
     pub(super) confused: u8,
     pub(super) masks: u8,
     /// Signs or spaces between letters of one word.
@@ -43,6 +45,7 @@ impl State {
             cost: 0,
             plain: 0,
             digits: 0,
+            signs: 0,
             confused: 0,
             masks: 0,
             gap_signs: false,
@@ -59,8 +62,17 @@ impl State {
         Self { gap: 0, between: false, ..self }
     }
 
-    pub(super) fn leet(self) -> Self {
-        Self { cost: self.cost + LEET, bent: true, ..self }
+    /// A digit, sign or letter in place of another letter, which counts as so many.
+    pub(super) fn leet(self, kind: Kind, count: u8) -> Self {
+        let more = |n: u8, of: Kind| if kind == of { n.saturating_add(count) } else { n };
+        Self {
+            cost: self.cost + LEET,
+            bent: true,
+            digits: more(self.digits, Kind::Digit),
+            signs: more(self.signs, Kind::Sign),
+            confused: more(self.confused, Kind::Letter),
+            ..self
+        }
     }
 
     pub(super) fn confused(self) -> Self {

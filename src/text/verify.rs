@@ -4,42 +4,14 @@
 //! make an innocent word a forbidden one, and must not be put together from pieces that are words
 //! themselves ("pen is mine").
 
+use super::apart::is_spelled_out;
 use super::fold::{Kind, Symbol};
 use super::guard::{is_common, starts_common};
 use super::readings::{CONFUSED, LEET, Means, single};
 use super::scan::Candidate;
 
-/// What is left of a word behind an apostrophe.
-const CONTRACTIONS: [&str; 8] = ["s", "t", "d", "m", "ll", "re", "ve", "em"];
-
-/// What a letter alone names a kind of: "Vitamin C rap" is no crap.
-const LABELS: [&str; 22] = [
-    "vitamin",
-    "plan",
-    "type",
-    "class",
-    "grade",
-    "hepatitis",
-    "section",
-    "option",
-    "level",
-    "team",
-    "group",
-    "category",
-    "figure",
-    "part",
-    "row",
-    "size",
-    "channel",
-    "studio",
-    "gate",
-    "series",
-    "drive",
-    "model",
-];
-
 /// Longest piece of text that is compared with the list of common words, in letters.
-const LONGEST: usize = 16;
+pub(super) const LONGEST: usize = 16;
 
 /// Most letters that are tried for an innocent reading of one piece of text.
 const MAX_READINGS: usize = 64;
@@ -58,17 +30,24 @@ pub(super) fn verify(text: &[Symbol], form: &str, candidate: &Candidate) -> Opti
     let span = Span { first: state.start, last: state.last, cost: state.cost };
     let whole =
         Span { first: token_start(text, span.first), last: token_end(text, span.last), ..span };
-    if !is_legible(candidate) {
+    if !is_legible(candidate) || state.bent && is_punctuation(text, span, state.masks) {
         return None;
     }
     let meant = if !state.bent {
         !is_part_of_word(text, extent(text, candidate), whole)
     } else if !state.gap_signs && !state.gap_spaces {
-        !has_innocent_reading(text, form, whole)
+        !is_abbreviation(form)
+            && !is_common(&spelled(&text[span.first..=span.last]))
+            && !has_innocent_reading(text, form, whole)
     } else {
-        form.contains(' ') || is_spelled_out(text, span, state.gap_spaces)
+        form.contains(' ') || is_spelled_out(text, form, candidate)
     };
     meant.then(|| extent(text, candidate))
+}
+
+/// Letters that are no word, like wtf: those stand together and as they are, or all apart.
+pub(super) fn is_abbreviation(form: &str) -> bool {
+    form.len() <= 4 && form.is_ascii() && !form.contains(['a', 'e', 'i', 'o', 'u', 'y'])
 }
 
 /// What a form covers: what was read as it, and the rest of the word where a `*` stands.
@@ -83,14 +62,36 @@ pub(super) fn extent(text: &[Symbol], candidate: &Candidate) -> Span {
 /// one but many.
 fn is_legible(candidate: &Candidate) -> bool {
     let (state, letters) = (&candidate.state, u16::from(candidate.end.letters));
-    let [plain, digits, masks, confused] =
-        [state.plain, state.digits, state.masks, state.confused].map(u16::from);
+    let [plain, digits, signs, masks, confused] =
+        [state.plain, state.digits, state.signs, state.masks, state.confused].map(u16::from);
     let few_digits =
         digits * 2 <= letters || (letters >= 5 && plain >= 2 && digits * 3 <= letters * 2);
-    plain + confused > 0
+    let gaps = state.gap_signs || state.gap_spaces;
+    plain > 0
         && few_digits
-        && (masks == 0 || (letters >= 4 && masks * 2 <= letters))
-        && (confused == 0 || (letters >= 4 && confused * 3 <= letters))
+        && (if gaps { signs * 2 < plain.max(1) } else { signs <= plain + 1 })
+        && (masks == 0 || (letters >= 4 && masks * 2 <= letters && !gaps))
+        && (confused == 0 || (letters >= 4 && plain >= 3 && confused * 3 <= letters))
+}
+
+/// Whether signs that were read as letters are but punctuation: a bracket that is closed again,
+/// stars behind a word that stand for a footnote or for bold print.
+fn is_punctuation(text: &[Symbol], span: Span, masks: u8) -> bool {
+    let (first, last) = (text[span.first].c, text[span.last].c);
+    let closes = |open, close| {
+        first == open && text[span.first..].iter().take(LONGEST * 2).any(|s| s.c == close)
+    };
+    if closes('(', ')') || closes('<', '>') {
+        return true;
+    }
+    if masks == 0 || last != '*' {
+        return false;
+    }
+    let inside = &text[span.first..=span.last];
+    let stars = inside.iter().rev().take_while(|s| s.c == '*').count();
+    let before = span.first.checked_sub(1).is_some_and(|b| text[b].c == '*');
+    let after = text.get(span.last + 1).is_some_and(|s| s.c == '*' || s.is_word());
+    stars < 2 || before || after || is_common(&spelled(&inside[..inside.len() - stars]))
 }
 
 fn token_start(text: &[Symbol], at: usize) -> usize {
@@ -103,7 +104,7 @@ fn token_end(text: &[Symbol], at: usize) -> usize {
 }
 
 /// The letters and digits among some symbols.
-fn spelled(symbols: &[Symbol]) -> String {
+pub(super) fn spelled(symbols: &[Symbol]) -> String {
     symbols.iter().filter(|s| s.is_word()).map(|s| s.c).collect()
 }
 
@@ -134,7 +135,7 @@ fn following(text: &[Symbol], last: usize) -> (String, bool) {
     (if gap == 0 { String::new() } else { rest.map(|s| s.c).collect() }, hyphen)
 }
 
-fn preceding(text: &[Symbol], first: usize) -> (String, bool) {
+pub(super) fn preceding(text: &[Symbol], first: usize) -> (String, bool) {
     let gap =
         text[..first].iter().rev().take_while(|s| s.c == '-' || s.kind == Kind::Space).take(3);
     let (gap, hyphen) = gap.fold((0, false), |(n, hyphen), s| (n + 1, hyphen || s.c == '-'));
@@ -189,7 +190,7 @@ impl Reading<'_> {
         };
         let plain = symbol.is_word().then_some((symbol.c, 0));
         let others = single(symbol.c).iter().map(|&(letter, means)| match means {
-            Means::Leet => (letter, LEET),
+            Means::Leet | Means::Rare => (letter, LEET),
             Means::Confused => (letter, CONFUSED),
         });
         plain.into_iter().chain(others).any(|(letter, cost)| {
@@ -199,95 +200,4 @@ impl Reading<'_> {
             innocent
         })
     }
-}
-
-/// Whether letters with gaps between them are meant as one word.
-fn is_spelled_out(text: &[Symbol], span: Span, spaces: bool) -> bool {
-    let pieces: Vec<&[Symbol]> = text[span.first..=span.last]
-        .split(|s| !s.is_word())
-        .filter(|piece| !piece.is_empty())
-        .collect();
-    if pieces.iter().all(|piece| piece.len() == 1) {
-        return !is_inside_spaced_word(text, span);
-    }
-    if pieces.iter().any(|piece| piece.iter().all(|s| s.kind == Kind::Digit)) {
-        return false;
-    }
-    let words: Vec<String> = pieces.iter().map(|piece| spelled(piece)).collect();
-    let gaps = text[span.first..=span.last].iter().filter(|s| !s.is_word());
-    if spaces {
-        let sentence = gaps.clone().any(|s| ".,!?;:".contains(s.c));
-        return !sentence
-            && words.iter().any(|word| !is_plain_word(word))
-            && !(words[0].len() == 1 && is_label(text, span.first, &words[0]));
-    }
-    // he'll, who're: what stands before is a word of its own.
-    let [heads @ .., tail] = words.as_slice() else { return false };
-    let contracted = CONTRACTIONS.contains(&tail.as_str()) && heads.iter().all(|w| is_common(w));
-    if contracted && gaps.clone().all(|s| s.c == '\'') {
-        return false;
-    }
-    let odd = |word: &String| word.len() > 1 && !is_common(word);
-    if is_compound(text, span) {
-        words.iter().any(odd)
-    } else {
-        words.iter().any(|w| odd(w) || w.len() == 1)
-    }
-}
-
-/// Whether a piece between spaces is ordinary: a common word, or one of the letters that are.
-fn is_plain_word(word: &str) -> bool {
-    if word.len() == 1 { matches!(word, "a" | "i") } else { is_common(word) }
-}
-
-/// Whether a letter alone belongs to the word before it: Vitamin C, it s.
-fn is_label(text: &[Symbol], first: usize, letter: &str) -> bool {
-    let (before, _) = preceding(text, first);
-    LABELS.contains(&before.as_str()) || (CONTRACTIONS.contains(&letter) && is_common(&before))
-}
-
-/// Whether a sign ties the span to a further word on either side.
-fn is_compound(text: &[Symbol], span: Span) -> bool {
-    let sign = |at: Option<&Symbol>| at.is_some_and(|s| s.kind == Kind::Sign);
-    let word = |at: Option<&Symbol>| at.is_some_and(Symbol::is_word);
-    let before = |n: usize| span.first.checked_sub(n).map(|at| &text[at]);
-    (sign(before(1)) && word(before(2)))
-        || (sign(text.get(span.last + 1)) && word(text.get(span.last + 2)))
-}
-
-/// Whether letters written apart are part of a longer common word written apart: c l a s s.
-fn is_inside_spaced_word(text: &[Symbol], span: Span) -> bool {
-    let alone = |at: usize| {
-        text[at].is_word()
-            && !at.checked_sub(1).is_some_and(|b| text[b].is_word())
-            && !text.get(at + 1).is_some_and(Symbol::is_word)
-    };
-    let near = |gap: &Symbol| !gap.is_word() && (gap.kind != Kind::Space || gap.run == 1);
-    let (mut before, mut at) = (Vec::new(), span.first);
-    while before.len() < LONGEST / 2 && at >= 2 && near(&text[at - 1]) && alone(at - 2) {
-        at -= 2;
-        before.push(text[at].c);
-    }
-    let (mut after, mut at) = (Vec::new(), span.last);
-    while after.len() < LONGEST && at + 2 < text.len() && near(&text[at + 1]) && alone(at + 2) {
-        at += 2;
-        after.push(text[at].c);
-    }
-    let mut word = spelled(&text[span.first..=span.last]);
-    let own = word.len();
-    for b in 0..=before.len() {
-        if b > 0 {
-            word.insert(0, before[b - 1]);
-        }
-        let mut longer = word.clone();
-        let mut rest = after.iter();
-        while starts_common(&longer) {
-            if longer.len() > own && is_common(&longer) {
-                return true;
-            }
-            let Some(c) = rest.next() else { break };
-            longer.push(*c);
-        }
-    }
-    false
 }

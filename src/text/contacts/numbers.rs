@@ -124,7 +124,7 @@ fn link(text: &[Symbol], end: usize, first: usize) -> Option<char> {
     Some(sign.c)
 }
 
-/// The digit that each symbol is or, among digits, is taken for: O for 0, l for 1.
+/// The digit that each symbol is or, among digits, is taken for: O for 0, l and I for 1.
 fn digits(text: &[Symbol]) -> Vec<Option<u8>> {
     let mut all = vec![None; text.len()];
     let mut at = 0;
@@ -135,8 +135,6 @@ fn digits(text: &[Symbol]) -> Vec<Option<u8>> {
         let values = symbols.iter().map(|s| match s.c {
             'o' => Some(0),
             'l' | 'i' => Some(1),
-            's' => Some(5),
-            'b' => Some(8),
             c => c.to_digit(10).and_then(|d| u8::try_from(d).ok()),
         });
         if sure > 0 && sure * 3 >= word * 2 && values.clone().all(|v| v.is_some()) {
@@ -162,9 +160,11 @@ impl Before {
     fn new(text: &[Symbol], digits: usize) -> Self {
         let first = lead(text, digits);
         let before = first.checked_sub(1).map(|b| &text[b]);
-        let free = !before.is_some_and(|s| s.is_word() || "$€£¥,#".contains(s.c));
+        let part = before.is_some_and(|s| s.is_word() || "$€£¥,#".contains(s.c));
+        let value = before.is_some_and(|s| "=:_".contains(s.c));
         let plus = text[first..digits].iter().any(|s| s.c == '+');
-        Self { first, free, plus, called: free && is_called(text, first) }
+        let called = !part && is_called(text, first);
+        Self { first, free: !part && (called || plus || !value), plus, called }
     }
 }
 
@@ -172,6 +172,9 @@ fn is_phone(text: &[Symbol], row: &[Group], part: std::ops::Range<usize>, before
     let groups = &row[part.clone()];
     let count: usize = groups.iter().map(|group| group.digits.len()).sum();
     if !before.free
+        || is_tail(&row[part.start])
+        // Behind the area code a slash parts two numbers.
+        || groups.iter().skip(2).any(|group| group.sign == '/')
         || !(6..=17).contains(&count)
         || !may_end(text, groups[groups.len() - 1].end)
         || is_date(groups)
@@ -183,7 +186,7 @@ fn is_phone(text: &[Symbol], row: &[Group], part: std::ops::Range<usize>, before
         return (8..=15).contains(&count) || (count == 16 && groups.len() > 1);
     }
     if before.called {
-        return count <= 15;
+        return (7..=15).contains(&count);
     }
     let start = &groups[0].digits;
     match start.as_slice() {
@@ -210,6 +213,11 @@ fn is_american(groups: &[Group]) -> bool {
         _ => return false,
     };
     all[shape] >= 2 && all[shape + 3] >= 2
+}
+
+/// Whether a group is the tail of what stands before it: decimals, or the next part of a number.
+fn is_tail(group: &Group) -> bool {
+    matches!(group.sign, '.' | '-')
 }
 
 /// Whether nothing behind a number makes it a price, a part or a measure.
@@ -268,8 +276,14 @@ fn is_card(groups: &[Group]) -> bool {
         _ => false,
     };
     let digits: Vec<u8> = groups.iter().flat_map(|group| group.digits.iter().copied()).collect();
+    let signs = groups[1..].iter().all(|group| matches!(group.sign, ' ' | '-'));
     let all_equal = digits.windows(2).all(|pair| pair[0] == pair[1]);
-    shape && (2..=6).contains(&digits[0]) && !all_equal && luhn(&digits)
+    shape
+        && signs
+        && !is_tail(&groups[0])
+        && (2..=6).contains(&digits[0])
+        && !all_equal
+        && luhn(&digits)
 }
 
 /// Hans Peter Luhn's check, US patent 2,950,048.
