@@ -68,7 +68,7 @@ impl App {
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
-        let problems = config.rules.check(&detect.classes());
+        let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
             bail!(
                 "the rules of the configuration make no sense:\n  rules.{}",
