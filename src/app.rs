@@ -85,7 +85,7 @@ impl App {
         let (events, _) = broadcast::channel(EVENTS);
         let History { store, kept, webhooks } = history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
-        let problems = config.rules.check(&detect.classes());
+        let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
             bail!(
                 "the rules of the configuration make no sense:\n  rules.{}",

@@ -56,6 +56,7 @@ mod text;
 
 pub(crate) use delay::Delay;
 pub(crate) use figures::Figures;
+pub(crate) use text::problems;
 
 /// Encoded frames that may wait for the decoder: two seconds at 30 a second. When full, the new
 /// frame is dropped and the source asked for a keyframe: a decoder that far behind is stuck.

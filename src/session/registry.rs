@@ -178,7 +178,7 @@ impl Registry {
     }
 
     fn start(&mut self, start: Start, reply: oneshot::Sender<Result<Summary, StartError>>) {
-        let problems = start.rules.check(&self.detect.classes());
+        let problems = crate::pipeline::problems(&start.rules, &self.detect);
         if !problems.is_empty() {
             let _ = reply.send(Err(StartError::Rules(problems)));
             return;

@@ -32,6 +32,10 @@ const BLINK: u32 = 1;
 /// edge, or is being written, is known only when it is whole.
 const TEXT_LOOK_BACK: u64 = 6;
 
+/// Share of a word's possible way by which it is covered wider between two looks: captions and
+/// tickers keep their way, and beside a word stands another.
+const TEXT_CARE: f32 = 0.3;
+
 /// By how much regions are larger than what was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Margins {
@@ -117,7 +121,11 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
             }
             (backward(n, fixes[0], fixes.get(1).copied()), fixes[0].rect)
         }
-        Some(i) => (between(n, fixes[i - 1], fixes[i]), interpolate(n, fixes[i - 1], fixes[i])),
+        Some(i) => {
+            let (a, b) = (fixes[i - 1], fixes[i]);
+            let care = if is_text(&first.class) { TEXT_CARE } else { 1.0 };
+            (between(n, a, b, care), interpolate(n, a, b))
+        }
         None => {
             let last = fixes[fixes.len() - 1];
             (forward(n, last, known), last.rect)
@@ -182,8 +190,9 @@ fn backward(n: Moment, fix: &Fix, next: Option<&Fix>) -> Rect {
     grow(&hull, &fix.rect, speed, dt)
 }
 
-/// Seen on both sides: the line between, and the turn that both speeds tell of.
-fn between(n: Moment, a: &Fix, b: &Fix) -> Rect {
+/// Seen on both sides: the line between, and the turn that both speeds tell of. `care`: how much of
+/// the distance that it may have moved since it grows by.
+fn between(n: Moment, a: &Fix, b: &Fix, care: f32) -> Rect {
     let (since, until) = (n.since(a.at), b.at.since(n));
     let line = interpolate(n, a, b);
     let hull =
@@ -191,7 +200,7 @@ fn between(n: Moment, a: &Fix, b: &Fix) -> Rect {
     let straight = speed_between(a, b);
     let fastest =
         [a.speed, b.speed, straight].map(|(x, y)| x.hypot(y)).into_iter().fold(0.0, f32::max);
-    grow(&hull, &line, (fastest, fastest), since.min(until))
+    grow(&hull, &line, (fastest * care, fastest * care), since.min(until))
 }
 
 /// The straight line from `a` to `b` at n.

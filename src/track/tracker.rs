@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Moment;
 use super::associate::{self, REACH, REACH_NEW};
-use super::classes::{Classes, Grade, TEXT, TEXT_UNREAD, part};
+use super::classes::{Classes, Grade, TEXT, TEXT_UNREAD, is_text, part};
 use super::kalman::Kalman;
 use crate::censor::Action;
 use crate::detect::Finding;
@@ -213,6 +213,10 @@ impl Tracker {
         let lost: Vec<_> = open.iter().filter(|&&t| self.tracks[t].sighting.missed == 1).collect();
         let kin = associate::assign(new.len(), lost.len(), |row, column| {
             let track = &self.tracks[*lost[column]];
+            // Words are followed by what reads them: one that comes is not one that went.
+            if is_text(&new[row].finding.class) {
+                return None;
+            }
             let distance = associate::distance(&self.expected(*lost[column]), &new[row].rect);
             (track.group == new[row].group).then_some(distance / (1.0 + distance))
         });

@@ -30,6 +30,9 @@ const EDGE: f32 = 6.0;
 /// A reading below this score is taken again when the line is larger by this factor.
 const UNSURE: f32 = 0.7;
 const LARGER: f32 = 1.25;
+/// One below this score does not say where its letters are; it is taken again up to this often.
+pub(super) const VAGUE: f32 = 0.6;
+const READINGS: u32 = 3;
 
 /// A line of text.
 #[derive(Clone, Debug)]
@@ -46,6 +49,8 @@ pub(super) struct Line {
     read_at: f32,
     /// Pixels a second.
     speed: (f32, f32),
+    /// How often it was read.
+    readings: u32,
     /// Edges of the picture that cut it when it was read: left, top, right, bottom.
     cut: [bool; 4],
 }
@@ -137,6 +142,7 @@ impl Lines {
             print: None,
             read_at: 0.0,
             speed: (0.0, 0.0),
+            readings: 0,
             cut: [false; 4],
         });
     }
@@ -147,6 +153,7 @@ impl Lines {
         line.print = Print::of(luma, &line.quad);
         line.known = line.print.is_some();
         line.read_at = height(&line.quad);
+        line.readings += 1;
         line.cut = to_edges(&bounds(&line.quad), luma).map(|gap| gap <= EDGE);
         line.reading = Some(reading);
         let rect = bounds(&line.quad);
@@ -195,8 +202,10 @@ impl Line {
         if self.known {
             self.quad = shifted(&self.quad, seen.shift.0, seen.shift.1);
         }
-        let unsure = self.reading.as_ref().is_some_and(|reading| reading.score < UNSURE);
-        self.known &= !unsure || height(&self.quad) < LARGER * self.read_at;
+        let score = self.reading.as_ref().map_or(0.0, |reading| reading.score);
+        let larger = score < UNSURE && height(&self.quad) >= LARGER * self.read_at;
+        let again = score < VAGUE && self.readings < READINGS;
+        self.known &= !larger && !again;
         true
     }
 

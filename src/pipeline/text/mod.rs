@@ -31,6 +31,7 @@ mod tests;
 mod verdict;
 
 pub(crate) use desk::Desk;
+pub(crate) use rules::problems;
 pub(crate) use stage::{Answer, Look, Reply};
 #[cfg(feature = "test-hooks")]
 pub(crate) use stage::{Rules, Stage};

@@ -4,8 +4,21 @@ use std::sync::{Arc, OnceLock};
 
 use super::stage::Rules;
 use super::verdict::Hit;
-use crate::censor::{TextCover, TextPolicy, Unread};
+use crate::censor::{Document, TextCover, TextPolicy, Unread};
+use crate::detect::Service;
 use crate::text;
+
+/// Everything that is wrong with a level of rules on this server: what it says, and what it wants
+/// that no model is loaded for.
+pub(crate) fn problems(rules: &Document, detect: &Service) -> Vec<String> {
+    let mut problems = rules.check(&detect.classes());
+    let wanted = rules.text.as_ref().and_then(|text| text.enabled).unwrap_or_default();
+    if wanted && detect.reader().is_none() {
+        let allowed = "must be false where detect.models names no models that read text";
+        problems.push(format!("text.enabled: {allowed}"));
+    }
+    problems
+}
 
 impl Rules {
     /// What a room's rules say. The judge is made when it is first asked, on the lane's thread.

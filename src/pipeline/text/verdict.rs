@@ -5,14 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::geometry::{bounds, height, length, part};
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, VAGUE};
 use crate::media::Rect;
 
 /// By how much of the line's height a word's part reaches beyond its letters: the alignment of a
 /// reading is good to about half a letter.
 const SLACK: f32 = 0.3;
-/// A reading below this score does not say where its letters are.
-const VAGUE: f32 = 0.5;
 /// Lines of one block of text: apart by up to this many heights, below and beside each other.
 const BELOW: f32 = 1.0;
 const BESIDE: f32 = 1.5;
