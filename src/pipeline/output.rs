@@ -23,16 +23,21 @@ const RATE_STEP: Duration = Duration::from_secs(1);
 /// quality of the first second; keeping one costs some ten megabytes.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// How often a covered picture is sent again that shows the same as the last one. Where frames are
-/// covered for lack of time, encoding each of them (4 ms) would take that very time.
-const CURTAIN_GAP: Duration = Duration::from_millis(240);
+/// How often a covered picture is sent again that shows the same as the last one: less than what
+/// viewers take for a frozen picture (200 ms). Where frames are covered for lack of time, encoding
+/// each of them (4 ms) would take that very time.
+const CURTAIN_GAP: Duration = Duration::from_millis(160);
 
 /// How much after its time a frame may still wait for its turn to be encoded. Then it is left out:
 /// the next one is worth more.
 const TURN: Duration = Duration::from_millis(30);
 
+/// Frames that were left out are told of at most this often.
+const TELL: Duration = Duration::from_secs(10);
+
 /// One track's switch, encoder and canvas.
 pub(super) struct Output {
+    room: String,
     source: Source,
     /// The input track's sid, for keyframe requests.
     track: String,
@@ -51,6 +56,26 @@ pub(super) struct Output {
     rate: Rate,
     last_rate_step: Option<Instant>,
     splices: Splices,
+    missing: Missing,
+}
+
+/// Frames that did not leave, and when the log was last told of some.
+#[derive(Debug, Default)]
+struct Missing {
+    frames: u64,
+    told: Option<Instant>,
+}
+
+impl Missing {
+    /// Takes one in; how many there are, when it is time to tell.
+    fn add(&mut self, now: Instant) -> Option<u64> {
+        self.frames += 1;
+        if self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.frames))
+    }
 }
 
 impl Output {
@@ -61,6 +86,7 @@ impl Output {
         config: switch::Config,
     ) -> Self {
         Self {
+            room: spec.room.clone(),
             source: spec.source,
             track: spec.track.clone(),
             links: links.clone(),
@@ -74,6 +100,7 @@ impl Output {
             rate: Rate::default(),
             last_rate_step: None,
             splices: Splices::new(links.trace.clone()),
+            missing: Missing::default(),
         }
     }
 
@@ -134,6 +161,8 @@ impl Output {
         };
         if left {
             self.splices.frame(step.way != Way::Forward, now);
+        } else if let Some(frames) = self.missing.add(now) {
+            tracing::warn!(room = self.room, source = ?self.source, frames, "frames left out");
         }
         // One that was left out is due at once: what viewers see is not covered yet.
         self.curtain = (closed && left).then_some(now);

@@ -4,7 +4,7 @@ import statistics
 import time
 
 import scene
-from harness import check, wait
+from harness import RULES, check, wait
 
 SECONDS = 8
 # Of what was captured; a loaded machine loses some in the encoders of the broadcaster's SDK.
@@ -16,6 +16,9 @@ DELAY = 0.2
 # The promises are 1 s and 50 ms; the rest is for machines that do much else.
 FIRST_PICTURE = 3.0
 BUTTON = 0.35
+# What is on its way to the viewer when rules change is not called back.
+RULES_TAKE = 1.0
+PAUSE = 1.0
 
 
 def percentile(values, share):
@@ -180,3 +183,44 @@ def test_dump_button(stack):
         check(not loud, f"{len(loud)} beeps were heard while muted")
         check(after, "no sound after the button was released")
     return [line, f"restored after {back * 1e3:.0f} ms; 0 beeps while muted, {len(after)} after"]
+
+
+def test_rules_on_a_running_stream(stack):
+    """Rules and mode change on a running stream within a second, without a gap"""
+    nothing = {"classes": {"FEET_COVERED": {"threshold": 0.99}}}
+
+    def put(rules):
+        asked = time.monotonic()
+        status, answer = stack.call("PUT", f"/censorship/rules/{stream.room}", rules)
+        check(status == 200, f"PUT rules: {status} {answer}")
+        return asked
+
+    with stack.stage("face", rules=nothing) as stream:
+        time.sleep(3)
+        covering = put(RULES)
+        time.sleep(4)
+        instant = put({**RULES, "mode": "instant"})
+        time.sleep(4)
+        verified = put(RULES)
+        time.sleep(4)
+        sent = stream.broadcaster.sent()
+        received = stream.viewer.received()
+        leaks = [received.rows[at].at for at, _, _ in stack.judge.leaks(received, "face")]
+        before = [at for at in leaks if at < covering]
+        check(before, "no face was seen before the rules covered it")
+        took = max((at for at in leaks if covering <= at < instant), default=covering) - covering
+        line = f"the last uncovered face came {took * 1e3:.0f} ms after the rules had changed"
+        check(took < RULES_TAKE, line)
+        settled = [at for at in leaks if at > verified + RULES_TAKE]
+        check(not settled, f"{len(settled)} faces were seen after the way back to verified mode")
+        delays = received.latencies(sent)
+        late = lambda since, until: statistics.median(
+            delays[row.index] for row in received.numbered(since, until) if row.index in delays
+        )
+        held, prompt, again = late(covering + 1, instant), late(instant + 1, verified), late(verified + 2, float("inf"))
+        line += f"; latency {held * 1e3:.0f} ms, instant {prompt * 1e3:.0f} ms, verified again {again * 1e3:.0f} ms"
+        check(prompt < min(held, again), line)
+        times = [row.at for row in received.rows if row.at > covering]
+        pause = max(later - at for at, later in zip(times, times[1:]))
+        check(pause < PAUSE, f"a pause of {pause * 1e3:.0f} ms")
+    return [line, f"longest pause {pause * 1e3:.0f} ms"]

@@ -21,6 +21,13 @@ const SLEW: i64 = 100;
 /// Players stretch sound that far without anybody hearing it.
 const SLEW_LONGER: i64 = 25;
 
+/// Most in either direction after the delay was changed by more than [`LEAP`] at once: another mode
+/// or delay was asked for, and whoever asked waits for it. Players stretch sound by as much.
+const SLEW_ASKED: i64 = 10;
+
+/// See [`SLEW_ASKED`]. What is found out about verdicts' time moves the delay by less.
+const LEAP: Duration = Duration::from_millis(60);
+
 /// Most in the first [`SETTLE`] of a timeline: its first frame is a keyframe, which took its
 /// time through the network, and the 100 ms it may be late are gone before anyone has settled.
 const SLEW_AT_START: i64 = 10;
@@ -42,12 +49,14 @@ const STUCK: Duration = Duration::from_secs(2);
 ///
 /// The network's part is the least of (arrival − RTP time) over the last 10 s. Changes of that,
 /// and between the clocks, are followed by playing up to 1 % faster or slower (10 % in the first
-/// two seconds), changes of the delay by up to 1 % faster or 4 % slower; the time steps only where
-/// the source's timeline does. Release times never go backwards, and are never before the arrival.
+/// two seconds), changes of the delay by up to 1 % faster or 4 % slower, large ones by up to 10 %;
+/// the time steps only where the source's timeline does. Release times never go backwards, and are never before the arrival.
 #[derive(Debug)]
 pub struct ReleaseClock {
     rate_hz: u32,
     delay: i64,
+    /// See [`LEAP`]; until the delay is what it is to be.
+    leaping: bool,
     timeline: Option<Timeline>,
     last: Option<Instant>,
 }
@@ -73,12 +82,14 @@ impl ReleaseClock {
     /// A clock for RTP times of `rate_hz` ticks a second (90,000 for video, 48,000 for Opus),
     /// which holds frames for `delay`.
     pub fn new(rate_hz: u32, delay: Duration) -> Self {
-        Self { rate_hz, delay: signed(delay), timeline: None, last: None }
+        Self { rate_hz, delay: signed(delay), leaping: false, timeline: None, last: None }
     }
 
-    /// Changes the delay, gradually: 100 ms more take 2.5 s, 100 ms less 10 s.
+    /// Changes the delay, gradually: 50 ms more take 1.3 s, 50 ms less 5 s; 200 ms either way 2 s.
     pub fn set_delay(&mut self, delay: Duration) {
-        self.delay = signed(delay);
+        let delay = signed(delay);
+        self.leaping |= (delay - self.delay).abs() > signed(LEAP);
+        self.delay = delay;
     }
 
     /// How long the last scheduled frame is held beyond the earliest that one could be released:
@@ -97,7 +108,10 @@ impl ReleaseClock {
             _ => Timeline::begin(rtp_time, arrival, delay),
         };
         let timeline = self.timeline.insert(timeline);
-        let mut due = timeline.advance(rtp_time, arrival, rate_hz, delay);
+        let step = timeline.step(rtp_time, rate_hz);
+        timeline.hold(delay, step, self.leaping);
+        self.leaping &= timeline.held != delay;
+        let mut due = timeline.advance(rtp_time, arrival, rate_hz);
         if timeline.is_stuck(due, arrival) {
             *timeline = Timeline::begin(rtp_time, arrival, delay);
             due = after(arrival, delay);
@@ -126,16 +140,27 @@ impl Timeline {
         step.is_some_and(|step| nanos(step, rate_hz) <= signed(GAP))
     }
 
+    /// Nanoseconds since the frame before.
+    fn step(&self, rtp_time: u64, rate_hz: u32) -> i64 {
+        nanos(rtp_time - self.last_rtp, rate_hz)
+    }
+
+    /// Moves the hold towards the delay, by what a frame's `step` allows.
+    fn hold(&mut self, delay: i64, step: i64, leaping: bool) {
+        let (shorter, longer) =
+            if leaping { (SLEW_ASKED, SLEW_ASKED) } else { (SLEW, SLEW_LONGER) };
+        self.held += (delay - self.held).clamp(-step / shorter, step / longer);
+    }
+
     /// Takes in one frame, and says when it is due.
-    fn advance(&mut self, rtp_time: u64, arrival: Instant, rate_hz: u32, delay: i64) -> Instant {
+    fn advance(&mut self, rtp_time: u64, arrival: Instant, rate_hz: u32) -> Instant {
         let elapsed = nanos(rtp_time - self.first_rtp, rate_hz);
-        let step = nanos(rtp_time - self.last_rtp, rate_hz);
+        let step = self.step(rtp_time, rate_hz);
         self.last_rtp = rtp_time;
         let offset = signed(arrival.saturating_duration_since(self.start)) - elapsed;
         let least = self.note(arrival, offset);
         let most = step / if elapsed < signed(SETTLE) { SLEW_AT_START } else { SLEW };
         self.base += (least - self.base).clamp(-most, most);
-        self.held += (delay - self.held).clamp(-step / SLEW, step / SLEW_LONGER);
         after(self.start, elapsed + self.base + self.held)
     }
 

@@ -122,7 +122,7 @@ fn a_longer_delay_is_reached_soon_and_a_shorter_one_slowly() {
     let mut waited = Vec::new();
     for n in 0..600 {
         match n {
-            90 => clock.set_delay(DELAY + ms(100)),
+            90 => clock.set_delay(DELAY + ms(50)),
             240 => clock.set_delay(DELAY),
             _ => {}
         }
@@ -132,8 +132,30 @@ fn a_longer_delay_is_reached_soon_and_a_shorter_one_slowly() {
     }
     let at = |n: usize, expected: Duration| waited[n].abs_diff(expected) < ms(2);
     assert!(at(89, DELAY));
-    assert!(at(90 + 38, DELAY + ms(50)) && at(90 + 76, DELAY + ms(100)));
-    assert!(at(240 + 150, DELAY + ms(50)) && at(240 + 301, DELAY));
+    assert!(at(90 + 19, DELAY + ms(25)) && at(90 + 38, DELAY + ms(50)));
+    assert!(at(240 + 75, DELAY + ms(25)) && at(240 + 151, DELAY));
+}
+
+#[test]
+fn a_delay_that_was_asked_for_is_reached_in_seconds_without_a_step() {
+    let start = now();
+    let mut clock = ReleaseClock::new(HZ, DELAY);
+    let mut waited = Vec::new();
+    for n in 0..300 {
+        match n {
+            90 => clock.set_delay(Duration::ZERO),
+            200 => clock.set_delay(DELAY),
+            _ => {}
+        }
+        let arrival = start + captured(n);
+        waited.push(clock.schedule(rtp(n), arrival) - arrival);
+    }
+    let frames = usize::try_from(10 * DELAY.as_nanos() / captured(1).as_nanos()).unwrap() + 2;
+    assert!(waited[90 + frames] < ms(1), "{:?}", waited[90 + frames]);
+    assert!(waited[200 + frames].abs_diff(DELAY) < ms(1), "{:?}", waited[200 + frames]);
+    for pair in waited.windows(2) {
+        assert!(pair[0].abs_diff(pair[1]) <= captured(1) / 10 + micros(1));
+    }
 }
 
 #[test]
