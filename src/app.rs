@@ -121,7 +121,7 @@ impl App {
             Registry::new(settings, detect.clone(), metrics.clone(), events.clone(), load.clone());
         let (journal, journal_actor) =
             Journal::new(store.clone(), manager.clone(), metrics.clone(), config.notify.is_on());
-        let sender = Sender::new(store.clone(), &config.notify)?;
+        let sender = Sender::new(store.clone(), &config.notify, metrics.clone())?;
         let registry = registry.recall(Kept { journal: Some(journal.clone()), ..kept });
         let (feed_handle, feed) = Feed::new(manager.events());
         let keys = Keys::new(Arc::new(store.clone()));

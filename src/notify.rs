@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Notify, Secret};
 use crate::runtime::Exit;
 use crate::store::{News, Store};
+use crate::telemetry::{Metrics, Notice};
 
 /// How often it is looked for news.
 const EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +39,7 @@ pub struct Sender {
     url: String,
     secret: Secret,
     client: reqwest::Client,
+    metrics: Metrics,
 }
 
 /// Why there is no sender.
@@ -51,7 +53,7 @@ impl Sender {
     /// # Errors
     ///
     /// When TLS cannot be set up.
-    pub fn new(store: Store, notify: &Notify) -> Result<Option<Self>, SetUp> {
+    pub fn new(store: Store, notify: &Notify, metrics: Metrics) -> Result<Option<Self>, SetUp> {
         if notify.url.is_empty() {
             return Ok(None);
         }
@@ -62,7 +64,7 @@ impl Sender {
             .user_agent(concat!("scrim/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let (url, secret) = (notify.url.clone(), notify.secret.clone());
-        Ok(Some(Self { store, url, secret, client }))
+        Ok(Some(Self { store, url, secret, client, metrics }))
     }
 
     /// Runs until `stop`. What is not sent by then is sent by the next process.
@@ -90,9 +92,15 @@ impl Sender {
         };
         for news in due {
             let kept = match self.send(&news).await {
-                Ok(()) => self.store.news_taken(news.id).await,
+                Ok(()) => {
+                    self.metrics.notifications(Notice::Taken).inc();
+                    self.store.news_taken(news.id).await
+                }
                 Err(error) => {
                     let failed = failed(news, &error, fastrand::f64(), now);
+                    let outcome =
+                        if failed.due_at.is_some() { Notice::Failed } else { Notice::GivenUp };
+                    self.metrics.notifications(outcome).inc();
                     if failed.due_at.is_none() {
                         tracing::error!(id = %failed.id, kind = failed.kind, error, "news given up");
                     }
@@ -196,7 +204,8 @@ mod tests {
         let store = scratch(&folder);
         let (url, mut told, _tasks) = receiver().await;
         let notify = Notify { url, secret: "s".into() };
-        let sender = Sender::new(store.clone(), &notify).unwrap().unwrap();
+        let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        let sender = Sender::new(store.clone(), &notify, metrics.clone()).unwrap().unwrap();
         let news = News::new("stream.started", serde_json::Map::new());
         store.write(news.insert()).await.unwrap();
         let now = Timestamp::now();
@@ -216,6 +225,8 @@ mod tests {
             assert_eq!(sign("s", seconds.parse().unwrap(), &body), signature);
         }
         assert!(told.try_recv().is_err(), "not before its time, and not again");
+        let counts = Notice::ALL.map(|outcome| metrics.notifications(outcome).get());
+        assert_eq!(counts, [1, 1, 0]);
     }
 
     #[tokio::test]

@@ -56,6 +56,7 @@ pub(super) struct Output {
     rate: Rate,
     last_rate_step: Option<Instant>,
     missing: Missing,
+    missing: Missing,
     splices: Splices,
 }
 
@@ -99,8 +100,8 @@ impl Output {
             curtain: None,
             rate: Rate::default(),
             last_rate_step: None,
-            missing: Missing::default(),
             splices: Splices::new(links.trace.clone()),
+            missing: Missing::default(),
         }
     }
 

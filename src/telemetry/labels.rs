@@ -126,6 +126,18 @@ labels! {
 }
 
 labels! {
+    /// What became of one attempt to tell the operator's server.
+    Notice {
+        /// It was taken.
+        Taken = "taken",
+        /// It is tried again.
+        Failed = "failed",
+        /// It was the last attempt.
+        GivenUp = "given_up",
+    }
+}
+
+labels! {
     /// What became of a span.
     Fate {
         /// The collector has it.
@@ -204,6 +216,11 @@ pub(super) struct RoomLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StreamStateLabels {
     pub(super) state: StreamState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct NoticeLabels {
+    pub(super) outcome: Notice,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

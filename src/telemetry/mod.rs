@@ -13,7 +13,9 @@ pub mod trace;
 mod usage;
 
 pub use histogram::Histogram;
-pub use labels::{Breaker, Direction, Fate, Outcome, Processor, Reason, Refused, StreamState};
+pub use labels::{
+    Breaker, Direction, Fate, Notice, Outcome, Processor, Reason, Refused, StreamState,
+};
 pub use logging::init;
 pub use metrics::{Global, Metrics, OTHER, ROOMS_MAX, RoomMetrics};
 pub use process::Process;

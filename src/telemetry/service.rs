@@ -4,7 +4,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::labels::{Fate, FateLabels, StreamState, StreamStateLabels, VersionLabels};
+use super::labels::{
+    Fate, FateLabels, Notice, NoticeLabels, StreamState, StreamStateLabels, VersionLabels,
+};
 use super::metrics::{Declare, Metrics, RoomMetrics};
 
 /// Gauges that somebody sets from time to time.
@@ -15,6 +17,7 @@ pub(super) struct Service {
     memory_available: Gauge,
     streams: [Gauge; StreamState::ALL.len()],
     spans: [Counter; Fate::ALL.len()],
+    notices: [Counter; Notice::ALL.len()],
 }
 
 impl Service {
@@ -27,6 +30,11 @@ impl Service {
         let spans: Family<FateLabels, Counter> = declare.metric(
             "scrim_trace_spans",
             "Spans of traces by what became of them",
+            Family::default(),
+        );
+        let notices: Family<NoticeLabels, Counter> = declare.metric(
+            "scrim_notifications",
+            "Attempts to tell the operator's server, by what became of them",
             Family::default(),
         );
         Self {
@@ -43,6 +51,8 @@ impl Service {
             ),
             streams: StreamState::ALL
                 .map(|state| streams.get_or_create_owned(&StreamStateLabels { state })),
+            notices: Notice::ALL
+                .map(|outcome| notices.get_or_create_owned(&NoticeLabels { outcome })),
             spans: Fate::ALL.map(|fate| spans.get_or_create_owned(&FateLabels { fate })),
         }
     }
@@ -58,6 +68,11 @@ impl Metrics {
     /// Shows how much memory can still be had, in bytes; 0: the system does not tell.
     pub fn set_memory_available(&self, bytes: u64) {
         self.service().memory_available.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Attempts to tell the operator's server, by what became of them.
+    pub fn notifications(&self, outcome: Notice) -> &Counter {
+        &self.service().notices[outcome as usize]
     }
 
     /// Spans of traces, by what became of them.

@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::uri::{Authority, Uri};
-use axum::http::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use axum::http::StatusCode;
 use prometheus_client::metrics::counter::Counter;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -25,16 +21,13 @@ const TRIES: u32 = 5;
 /// How long what waits may take to be sent at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Where a collector listens.
+/// Where a collector takes traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    authority: Authority,
-    path: String,
-}
+pub struct Endpoint(String);
 
 /// It is no address of a collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be http://host[:port][/path]; for https put a collector on this machine")]
+#[error("must be http:// or https:// and name a host, as in http://127.0.0.1:4318")]
 pub struct InvalidEndpoint;
 
 impl std::str::FromStr for Endpoint {
@@ -42,14 +35,31 @@ impl std::str::FromStr for Endpoint {
 
     /// As in `OTEL_EXPORTER_OTLP_ENDPOINT`: `/v1/traces` is added.
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
-        let uri: Uri = text.parse().map_err(|_| InvalidEndpoint)?;
-        let authority = uri.authority().cloned().ok_or(InvalidEndpoint)?;
-        if uri.scheme_str() != Some("http") || uri.query().is_some() {
+        let url: reqwest::Url = text.parse().map_err(|_| InvalidEndpoint)?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || url.query().is_some() {
             return Err(InvalidEndpoint);
         }
-        let path = format!("{}/v1/traces", uri.path().trim_end_matches('/'));
-        Ok(Self { authority, path })
+        Ok(Self(format!("{}/v1/traces", text.trim_end_matches('/'))))
     }
+}
+
+/// Why there is no exporter.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUp {
+    /// The endpoint is none.
+    #[error("telemetry.otlp_endpoint {0}")]
+    Endpoint(#[from] InvalidEndpoint),
+    /// TLS cannot be set up.
+    #[error("cannot set up calls of the collector of traces")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Who takes spans, and in whose name they are sent.
+#[derive(Debug)]
+struct Collector {
+    endpoint: Endpoint,
+    service: String,
+    client: reqwest::Client,
 }
 
 /// How fast spans are sent.
@@ -77,8 +87,7 @@ enum Refusal {
 /// Reads spans and sends them.
 #[derive(Debug)]
 pub struct Exporter {
-    endpoint: Endpoint,
-    service: String,
+    collector: Collector,
     spans: mpsc::Receiver<Span>,
     sent: Counter,
     dropped: Counter,
@@ -90,13 +99,15 @@ pub struct Exporter {
 impl Exporter {
     /// Sends what comes out of `spans` to `endpoint` in the name of `service`, and counts it.
     pub(super) fn new(
-        endpoint: Endpoint,
+        endpoint: &str,
         service: &str,
         spans: mpsc::Receiver<Span>,
         (sent, dropped): (Counter, Counter),
-    ) -> Self {
-        let service = service.to_owned();
-        Self { endpoint, service, spans, sent, dropped, pace: PACE, well: true }
+    ) -> Result<Self, SetUp> {
+        let endpoint = endpoint.parse()?;
+        let client = reqwest::Client::builder().timeout(LIMIT).build()?;
+        let collector = Collector { endpoint, service: service.to_owned(), client };
+        Ok(Self { collector, spans, sent, dropped, pace: PACE, well: true })
     }
 
     /// Runs until `stop`; then sends what waits, if that takes no longer than a second.
@@ -120,7 +131,7 @@ impl Exporter {
             batch.push(span);
         }
         if !batch.is_empty() {
-            let last = tokio::time::timeout(FAREWELL, post(&self.endpoint, &self.service, &batch));
+            let last = tokio::time::timeout(FAREWELL, post(&self.collector, &batch));
             self.count(matches!(last.await, Ok(Ok(()))), batch.len());
         }
         Exit::Cancelled
@@ -153,7 +164,7 @@ impl Exporter {
     async fn send(&mut self, batch: &[Span]) -> bool {
         let mut pause = self.pace.pause;
         for left in (0..TRIES).rev() {
-            match post(&self.endpoint, &self.service, batch).await {
+            match post(&self.collector, batch).await {
                 Ok(()) => {
                     if !self.well {
                         tracing::info!("traces are taken again");
@@ -163,7 +174,7 @@ impl Exporter {
                 }
                 Err(refusal) => {
                     if self.well {
-                        tracing::warn!(%refusal, collector = %self.endpoint.authority, "traces are not taken");
+                        tracing::warn!(%refusal, "traces are not taken");
                     }
                     self.well = false;
                     if left == 0 || matches!(refusal, Refusal::Final(_)) {
@@ -182,47 +193,22 @@ impl Exporter {
     }
 }
 
-async fn post(endpoint: &Endpoint, service: &str, spans: &[Span]) -> Result<(), Refusal> {
-    let passing = |error: &dyn std::fmt::Display| Refusal::Passing(error.to_string());
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(&endpoint.path)
-        .header(header::HOST, endpoint.authority.as_str())
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(request(service, spans).to_string()))
-        .map_err(|error| passing(&error))?;
-    let answer = tokio::time::timeout(LIMIT, exchange(&endpoint.authority, request)).await;
-    let status = answer
-        .map_err(|_| passing(&format_args!("no answer within {} s", LIMIT.as_secs())))?
-        .map_err(|error| passing(&error))?;
-    match status {
+async fn post(to: &Collector, spans: &[Span]) -> Result<(), Refusal> {
+    let request = to
+        .client
+        .post(&to.endpoint.0)
+        .header("content-type", "application/json")
+        .body(request(&to.service, spans).to_string());
+    // The address may hold a key of the operator's.
+    let answer = request.send().await.map_err(|e| Refusal::Passing(e.without_url().to_string()))?;
+    match answer.status() {
         status if status.is_success() => Ok(()),
         // The protocol's list of what may be tried again.
-        StatusCode::TOO_MANY_REQUESTS
-        | StatusCode::BAD_GATEWAY
-        | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Err(passing(&status)),
+        status if [429, 502, 503, 504].contains(&status.as_u16()) => {
+            Err(Refusal::Passing(format!("the collector says {status}")))
+        }
         status => Err(Refusal::Final(status)),
     }
-}
-
-/// One request over a connection of its own: there is one in two seconds at most.
-async fn exchange(authority: &Authority, request: Request<Body>) -> std::io::Result<StatusCode> {
-    let port = authority.port_u16().unwrap_or(80);
-    let host = authority.host().trim_matches(['[', ']']);
-    let stream = TcpStream::connect((host, port)).await?;
-    let shake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = shake.await.map_err(std::io::Error::other)?;
-    let answer = sender.send_request(request);
-    tokio::pin!(answer, connection);
-    // The connection is driven here: when the answer's head is there, it is dropped.
-    let answer = tokio::select! {
-        biased;
-        answer = &mut answer => answer,
-        // It may end with the answer.
-        _ = &mut connection => answer.await,
-    };
-    Ok(answer.map_err(std::io::Error::other)?.status())
 }
 
 #[cfg(test)]
@@ -241,12 +227,12 @@ mod tests {
     /// A collector that answers with the statuses given, last first, then with 200; it tells of
     /// each request.
     #[derive(Clone)]
-    struct Collector {
+    struct Taker {
         answers: Arc<Mutex<Vec<StatusCode>>>,
         told: mpsc::UnboundedSender<(StatusCode, serde_json::Value)>,
     }
 
-    async fn collect(State(collector): State<Collector>, body: String) -> StatusCode {
+    async fn collect(State(collector): State<Taker>, body: String) -> StatusCode {
         let answer = collector.answers.lock().unwrap().pop().unwrap_or(StatusCode::OK);
         collector.told.send((answer, serde_json::from_str(&body).unwrap())).unwrap();
         answer
@@ -261,13 +247,14 @@ mod tests {
         story: impl FnOnce(Tracer, CancellationToken, Requests) -> F,
     ) -> (u64, u64) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (told, requests) = mpsc::unbounded_channel();
-        let collector = Collector { answers: Arc::new(Mutex::new(answers.to_vec())), told };
+        let collector = Taker { answers: Arc::new(Mutex::new(answers.to_vec())), told };
         let router = Router::new().route("/v1/traces", post(collect)).with_state(collector);
         let (sent, dropped) = (Counter::default(), Counter::default());
         let (tracer, spans) = Tracer::new(dropped.clone());
-        let mut exporter = Exporter::new(endpoint, "scrim", spans, (sent.clone(), dropped.clone()));
+        let mut exporter =
+            Exporter::new(&endpoint, "scrim", spans, (sent.clone(), dropped.clone())).unwrap();
         exporter.pace = Pace { linger: Duration::from_millis(1), pause: Duration::from_millis(1) };
         let stop = CancellationToken::new();
         let run = async {
@@ -317,11 +304,11 @@ mod tests {
 
     #[test]
     fn endpoints_are_those_of_the_usual_variable() {
-        let path = |text: &str| text.parse::<Endpoint>().map(|endpoint| endpoint.path);
-        assert_eq!(path("http://127.0.0.1:4318").unwrap(), "/v1/traces");
-        assert_eq!(path("http://collector:4318/otlp/").unwrap(), "/otlp/v1/traces");
-        for bad in ["", "collector:4318", "https://collector", "http://", "/v1", "http://a?b=c"] {
-            assert_eq!(path(bad), Err(InvalidEndpoint), "{bad}");
+        let url = |text: &str| text.parse::<Endpoint>().map(|endpoint| endpoint.0);
+        assert_eq!(url("http://127.0.0.1:4318").unwrap(), "http://127.0.0.1:4318/v1/traces");
+        assert_eq!(url("https://collector/otlp/").unwrap(), "https://collector/otlp/v1/traces");
+        for bad in ["", "collector:4318", "ftp://collector", "http://", "/v1", "http://a?b=c"] {
+            assert_eq!(url(bad), Err(InvalidEndpoint), "{bad}");
         }
     }
 }

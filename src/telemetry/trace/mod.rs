@@ -14,7 +14,7 @@ mod stream;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
-pub use export::{Endpoint, Exporter, InvalidEndpoint};
+pub use export::{Endpoint, Exporter, InvalidEndpoint, SetUp};
 pub use stream::{Milestone, Splices, StreamTrace};
 
 use self::span::{Span, Value};
@@ -40,18 +40,18 @@ struct Sink {
 ///
 /// # Errors
 ///
-/// When the endpoint is none.
+/// When the endpoint is none, or TLS cannot be set up.
 pub fn open(
     endpoint: &str,
     service: &str,
     metrics: &Metrics,
-) -> Result<(Tracer, Option<Exporter>), InvalidEndpoint> {
+) -> Result<(Tracer, Option<Exporter>), SetUp> {
     if endpoint.is_empty() {
         return Ok((Tracer::default(), None));
     }
     let [sent, dropped] = [Fate::Sent, Fate::Dropped].map(|fate| metrics.spans(fate).clone());
     let (tracer, spans) = Tracer::new(dropped.clone());
-    let exporter = Exporter::new(endpoint.parse()?, service, spans, (sent, dropped));
+    let exporter = Exporter::new(endpoint, service, spans, (sent, dropped))?;
     Ok((tracer, Some(exporter)))
 }
 
