@@ -56,7 +56,6 @@ pub(super) struct Output {
     rate: Rate,
     last_rate_step: Option<Instant>,
     missing: Missing,
-    missing: Missing,
     splices: Splices,
 }
 
