@@ -26,11 +26,14 @@ pub(super) fn starts_common(start: &str) -> bool {
 }
 
 fn listed(word: &str) -> bool {
-    at_or_after(word) == word
+    !word.is_empty() && at_or_after(word) == word
 }
 
-/// The first word that is not before `word`; empty behind the last.
+/// The first word that is not before `word`; empty behind the last, and for what is not all letters.
 fn at_or_after(word: &str) -> &'static str {
+    if !word.bytes().all(|b| b.is_ascii_lowercase()) {
+        return "";
+    }
     let list = &*LIST;
     let pair = pair(word);
     let (from, to) = (list.pairs[pair], list.pairs[pair + 1]);

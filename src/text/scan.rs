@@ -11,14 +11,14 @@ use super::readings::{FUSED, Means, REPEAT, SIGNS, SPACES, pair, single, split};
 use super::states::{State, States};
 use super::trie::{ANY, End, FLOATING, NodeId, ROOT, Trie};
 
-/// Most states at once. Ordinary text needs fewer than ten, text made to be hard about thirty.
-pub(super) const BEAM: usize = 32;
+/// Most states at once, beside those at a `*`. Ordinary text needs fewer than ten.
+const BEAM: usize = 24;
 
 /// Most different signs and spaces between two letters of a word: " . ".
 const GAP: u8 = 3;
 
 /// Most letters that one star is tried as, over all states: the cheapest go first.
-const STARS: usize = 40;
+const STARS: usize = 26;
 
 /// The cost from which a reading is given up.
 const GIVE_UP: u16 = 50;
@@ -80,7 +80,7 @@ impl Scan<'_> {
                 || single(symbol.c)
                     .iter()
                     .any(|&(c, means)| c == state.letter && means == Means::Leet);
-            if same && !state.between {
+            if same && !state.between && !state.waits {
                 self.repeat(state, at, found);
             }
             if self.trie.node(state.node).loops && state.gap == 0 {
@@ -91,7 +91,7 @@ impl Scan<'_> {
             if let Some(node) = self.trie.child(state.node, ANY) {
                 let open = State { node, gap: 0, ..state };
                 if state.gap == 0 {
-                    self.next.push(State { last: at, ..open });
+                    self.next.push(State { last: at, waits: true, ..open });
                     self.letters(open, at, found);
                 }
             }
@@ -121,7 +121,7 @@ impl Scan<'_> {
     fn gap(&mut self, state: State, at: usize) {
         let same = at > 0 && self.text[at - 1].c == self.text[at].c && state.gap > 0;
         let gap = if same { state.gap } else { state.gap + 1 };
-        if gap > GAP {
+        if gap > GAP || state.waits {
             return;
         }
         if state.between {

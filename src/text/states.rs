@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) between: bool,
     /// Symbols that a pair has already read.
     pub(super) skip: u8,
+    /// At a `*` between letters, where it may stay.
+    pub(super) waits: bool,
 }
 
 impl State {
@@ -54,12 +56,13 @@ impl State {
             gap: 0,
             between: false,
             skip: 0,
+            waits: false,
         }
     }
 
-    /// Behind a letter: no gap is open.
+    /// Behind a letter: no gap is open, and no star.
     pub(super) fn closed(self) -> Self {
-        Self { gap: 0, between: false, ..self }
+        Self { gap: 0, between: false, waits: false, ..self }
     }
 
     /// A digit, sign or letter in place of another letter, which counts as so many.
@@ -135,11 +138,14 @@ impl States {
         }
     }
 
-    /// Empties the set into `states`, at most `most` of them: the cheapest, cheapest first.
+    /// Empties the set into `states`: those that wait, of which there are no more than words with a
+    /// `*` between letters, and at most `most` others, the cheapest, cheapest first. So what is
+    /// written plainly is never crowded out.
     pub(super) fn take(&mut self, most: usize, states: &mut Vec<State>) {
         states.clear();
         self.all.sort_unstable_by_key(|state| (state.cost, state.start));
-        states.extend(self.all.iter().take(most));
+        states.extend(self.all.iter().filter(|state| !state.waits).take(most));
+        states.extend(self.all.iter().filter(|state| state.waits));
         self.all.clear();
         self.generation += 1;
     }
