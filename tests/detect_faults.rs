@@ -1,4 +1,4 @@
-//! The real model behind the real service, made to stall, panic and fail.
+//! The real models behind the real service, made to stall, panic and fail.
 //!
 //! `SCRIM_ONNXRUNTIME` and `SCRIM_MODELS` say where the library and the model lie (default as
 //! in the product). One test: the faults hit every detector of the process.
@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use scrim::detect::hooks::{self, Fault};
+use scrim::detect::hooks::{self, Fault, Target};
+use scrim::detect::text::{FindRequest, Line};
 use scrim::detect::{Answer, Config, Event, Failure, Health, Manifest, Need, Request, Service};
-use scrim::media::Picture;
+use scrim::media::{Picture, Rect};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,9 +29,24 @@ fn ask(service: &Service) -> Receiver<Answer> {
     answered
 }
 
+fn find(service: &Service) -> Receiver<Result<Vec<Line>, Failure>> {
+    let (answers, answered) = channel();
+    service.reader().unwrap().find(FindRequest {
+        stream: 1,
+        picture: Arc::new(Picture::filled(320, 192, [100, 128, 128])),
+        area: Rect::new(0.0, 0.0, 320.0, 192.0),
+        scale: 1.0,
+        deadline: Instant::now() + PATIENCE,
+        need: Need::Required,
+        reply: Box::new(move |answer| answers.send(answer).unwrap()),
+    });
+    answered
+}
+
 #[test]
 fn the_real_detector_survives_a_stall_a_panic_and_failures() {
-    let mut config = Config { workers: 1, limit: Duration::from_secs(1), ..Config::default() };
+    let mut config =
+        Config { workers: 1, text_workers: 1, limit: Duration::from_secs(1), ..Config::default() };
     if let Some(path) = std::env::var_os("SCRIM_ONNXRUNTIME") {
         config.onnxruntime = path.into();
     }
@@ -45,6 +61,14 @@ fn the_real_detector_survives_a_stall_a_panic_and_failures() {
     assert_eq!(answer(), Ok(Vec::new()), "nothing is found on grey");
     assert_eq!(service.classes().len(), 18);
     assert_eq!(service.status()[0].provider, "cpu");
+
+    hooks::inject_into(Target::Text, Fault::Stall(PATIENCE), 1);
+    let stuck = find(&service);
+    assert_eq!(answer(), Ok(Vec::new()), "while text is stuck");
+    assert_eq!(stuck.recv_timeout(PATIENCE).unwrap(), Err(Failure::TimedOut));
+    hooks::clear();
+    assert_eq!(find(&service).recv_timeout(PATIENCE).unwrap(), Ok(Vec::new()), "no text on grey");
+    assert_eq!((service.status()[0].abandoned, service.status()[0].health), (0, Health::Up));
 
     hooks::inject(Fault::Stall(PATIENCE), 1);
     assert_eq!(answer(), Err(Failure::TimedOut));

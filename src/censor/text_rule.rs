@@ -10,7 +10,7 @@ use super::Action;
 use crate::text::{self, Contact, LANGUAGES, MAX_INNER_WILDCARDS, MAX_WORDS, Severity};
 
 /// How much of a line is covered for a forbidden word in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TextCover {
     /// The word's own part.
@@ -21,7 +21,7 @@ pub enum TextCover {
 }
 
 /// What happens to a line that nobody has read yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unread {
     /// Covered when its time comes.
@@ -32,7 +32,7 @@ pub enum Unread {
 }
 
 /// A word of the rules: plain, or with more about it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum WordRule {
     /// The word alone: it counts in every language, in every context, at any severity.
@@ -42,7 +42,7 @@ pub enum WordRule {
 }
 
 /// A word of the rules with all there is to say about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FullWord {
     /// The word or phrase; `*` stands for any letters of the same word.
@@ -107,7 +107,7 @@ impl WordRule {
 }
 
 /// What the rules say about text; everything may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(schemars::JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TextRule {
     /// Whether text is read at all; not by default.

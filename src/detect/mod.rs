@@ -8,7 +8,11 @@
 //!                     ▲ breaker: refuse?             ▲ watch: late? stuck? replace
 //! ```
 //!
-//! Each model has a queue of [`Config::queue`] requests. Full: optional ones are shed first,
+//! Models answer one of three kinds of question ([`Task`]): which regions are in a picture, where
+//! its lines of text are, and what a line says ([`text`]). Each model has its own queue, workers
+//! and breaker, made of the same parts.
+//!
+//! A queue holds [`Config::queue`] requests. Full: optional ones are shed first,
 //! then the last of the stream that waits with most. What is late, shed, failed, stuck or
 //! refused is answered as a [`Failure`]; nothing is answered as clean that was not looked at.
 
@@ -24,6 +28,7 @@ mod health;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod hooks;
 pub mod manifest;
+mod matrix;
 mod model;
 mod onnx;
 mod openvino;

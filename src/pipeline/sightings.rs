@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn the_best_of_a_second_stands_for_it() {
         let (mut sightings, now) = (Sightings::default(), clock::now());
-        assert!(sightings.see(&finding("A", 0.5), 1, now).is_some());
+        assert!(sightings.see(&finding("A", 0.5), 1, None, now).is_some());
         for (frame, score) in [(2, 0.6), (3, 0.9), (4, 0.7)] {
-            assert_eq!(sightings.see(&finding("A", score), frame, now), None);
+            assert_eq!(sightings.see(&finding("A", score), frame, None, now), None);
         }
         assert!(sightings.rest(now).is_empty(), "within the second");
         let rest = sightings.rest(now + EVERY);

@@ -9,7 +9,7 @@
 
 use super::{Point, Quad};
 use crate::detect::manifest::{Channels, Ctc, Input};
-use crate::detect::pre::Matrix;
+use crate::detect::matrix::Matrix;
 use crate::media::{Picture, Plane};
 
 /// Most places a side that are averaged for one pixel: beyond four times the input's height a
