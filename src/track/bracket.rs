@@ -109,13 +109,13 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
         Some(i) if fixes[i].at.index == n.index => (fixes[i].rect, fixes[i].rect),
         Some(0) => {
             // First seen after n: back to the analysed frame that did not show it, and beyond.
-            let look_back = match &*first.class {
+            let previous = known[0].previous.unwrap_or(0);
+            let start = match &*first.class {
                 // What nobody has read is no object that may have been there before.
-                TEXT_UNREAD => 0,
-                TEXT => TEXT_LOOK_BACK,
-                _ => margins.look_back,
+                TEXT_UNREAD => previous + 1,
+                TEXT => previous.saturating_sub(TEXT_LOOK_BACK),
+                _ => previous.saturating_sub(margins.look_back),
             };
-            let start = known[0].previous.unwrap_or(0).saturating_sub(look_back);
             if n.index < start.min(first.born) {
                 return;
             }

@@ -5,9 +5,10 @@
 //! was unsure and the line is larger now. Pure.
 
 use super::geometry::{bounds, height, is_sound, length, moved, shifted};
-use super::motion::{Field, slide};
+use super::motion::Field;
 use super::print::Print;
 use super::sheet::Sheet;
+use super::template::slide;
 use crate::detect::text::{self, Quad, Reading};
 use crate::media::{Plane, Rect};
 use crate::track::assign;

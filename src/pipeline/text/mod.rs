@@ -26,6 +26,7 @@ mod print;
 mod rules;
 mod sheet;
 mod stage;
+mod template;
 #[cfg(test)]
 mod tests;
 mod verdict;

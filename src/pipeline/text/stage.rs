@@ -1,7 +1,7 @@
 //! The thread that looks for text in a track's analysed frames, one after the other.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::areas::Area;
@@ -250,8 +250,5 @@ impl Stage {
 /// The next message, if it comes in time.
 fn wait<T>(messages: &Receiver<T>, until: Instant) -> Option<T> {
     let left = until.saturating_duration_since(clock::now());
-    match messages.recv_timeout(left) {
-        Ok(message) => Some(message),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    messages.recv_timeout(left).ok()
 }

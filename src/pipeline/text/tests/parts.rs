@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use super::super::areas::{areas, fitted, patches, whole};
 use super::super::cells::Cells;
 use super::super::geometry::{bounds, part, shifted};
-use super::super::motion::{Field, slide};
+use super::super::motion::Field;
 use super::super::print::Print;
 use super::super::sheet::Sheet;
+use super::super::template::slide;
 use super::{HEIGHT, WIDTH, Words, World, quad, words, world};
 use crate::media::{Plane, Rect};
 
