@@ -31,7 +31,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// Why the keys could not be read or written, for the log.
 #[derive(Debug, thiserror::Error)]
 pub enum ShelfError {
-    /// There are [`KEYS_MAX`].
+    /// There are as many as there may be.
     #[error("there are {KEYS_MAX} keys already; revoke one first")]
     Full,
     /// The system has no random numbers.
@@ -207,7 +207,7 @@ impl Keys {
 /// What a new key is to be.
 #[derive(Clone, Debug)]
 pub struct New {
-    /// What it is for: 1 to [`NAME_MAX`] characters on one line.
+    /// What it is for: 1 to 100 characters on one line.
     pub name: String,
     /// What it allows.
     pub role: Role,

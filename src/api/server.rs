@@ -45,14 +45,22 @@ pub struct Serving {
     pub tls: Option<Tls>,
 }
 
+impl From<Http> for Serving {
+    /// Plain HTTP.
+    fn from(http: Http) -> Self {
+        Self { http, tls: None }
+    }
+}
+
 /// Serves `router` until `stop`; then lets the requests that run finish. A connection waits in the
 /// kernel's queue when `max_connections` are open; one past its client's own number is closed.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    serving: Serving,
+    serving: impl Into<Serving>,
     stop: CancellationToken,
 ) -> Exit {
+    let serving = serving.into();
     let places = Arc::new(Semaphore::new(serving.http.max_connections));
     let peers = Peers::new(serving.http.max_connections_of_a_client());
     let serving = Arc::new(serving);
@@ -176,8 +184,7 @@ mod tests {
         };
         let router = Router::new().route("/", get(handler));
         let mut tasks = Supervisor::new(CancellationToken::new());
-        let serving = Serving { http, tls: None };
-        tasks.spawn("http", |stop| serve(listener, router, serving, stop));
+        tasks.spawn("http", |stop| serve(listener, router, http, stop));
         Server { address, tasks, begun, answer }
     }
 
