@@ -106,6 +106,7 @@ impl Bench {
             bbox: [100.0, 100.0, 50.0, 50.0],
             frame: n as u64,
             findings: 12,
+            rule: None,
         }
     }
 
