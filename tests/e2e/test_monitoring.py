@@ -1,6 +1,8 @@
 """What operators look at: a real Prometheus scrapes the running server, and every query finds its metrics."""
 
+import http.server
 import json
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -122,3 +124,50 @@ def test_monitoring(stack):
         f"{len(queries)} queries of the dashboard and {len(rules)} alerts over {len(selectors)} selectors; "
         f"every panel filled after {took:.0f} s"
     ]
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """Takes traces and keeps their spans."""
+
+    spans = []
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        for resource in body["resourceSpans"]:
+            self.spans.extend(span for scope in resource["scopeSpans"] for span in scope["spans"])
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_traces(stack):
+    """A stream is a trace under its own id: join, first frame, first verdict, first release, splices."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    stack.scrim.end()
+    stack.start_scrim(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+    try:
+        with stack.stage() as stage:
+            wanted = {"join", "first frame", "first verdict", "first release"}
+            trace = stage.id.replace("-", "")
+
+            def told():
+                return {span["name"] for span in Collector.spans if span["traceId"] == trace}
+
+            wait("the stream's beginning is told", 20, lambda: told() >= wanted)
+            stack.end_stream(stage.room)
+            # The face was covered, and so encoded, until the end.
+            wait("its end is told", 20, lambda: told() >= wanted | {"stream", "encode"})
+        parts = [span for span in Collector.spans if span["traceId"] == trace]
+        (whole,) = [span for span in parts if span["name"] == "stream"]
+        check("parentSpanId" not in whole, "the stream has a parent")
+        strangers = [s["name"] for s in parts if s is not whole and s["parentSpanId"] != whole["spanId"]]
+        check(not strangers, f"no part of the stream: {strangers}")
+        took = {s["name"]: (int(s["endTimeUnixNano"]) - int(s["startTimeUnixNano"])) / 1e6 for s in parts}
+        check(all(ms >= 0 for ms in took.values()), f"ended before it began: {took}")
+    finally:
+        server.shutdown()
+        stack.scrim.end()
+    return [", ".join(f"{name} {ms:.0f} ms" for name, ms in took.items())]
