@@ -189,17 +189,6 @@ test("rules: a form, what is wrong, and what the server keeps", async () => {
   await operator.context().close();
 });
 
-test("without a network there is a page that says so", async (t) => {
-  if (process.env.SCRIM_PAGES) return t.skip("the binary's own pages only");
-  const one = await fresh({ allowed: [/net::ERR_/] });
-  await one.goto(`${stack.http}/`);
-  await one.evaluate(() => navigator.serviceWorker.ready);
-  await one.context().setOffline(true);
-  await one.goto(`${stack.http}/watch/evening-show`);
-  await one.getByRole("heading", { name: "You are offline" }).waitFor();
-  await one.context().close();
-});
-
 test("an operator is told when what is shown is old", async () => {
   const operator = await fresh({ allowed: [/net::ERR_|Failed to load resource/] });
   await operator.goto(`${stack.http}/operate`);
@@ -315,5 +304,17 @@ test("a first visit is small, and stays on this server", async () => {
     [...hosts].filter((host) => host !== new URL(stack.http).host),
     [],
   );
+  await one.context().close();
+});
+
+test("without a server there is a page that says so", async (t) => {
+  if (process.env.SCRIM_PAGES) return t.skip("the binary's own pages only");
+  const one = await fresh({ allowed: [/net::ERR_/] });
+  await one.goto(`${stack.http}/`);
+  await one.evaluate(() => navigator.serviceWorker.ready);
+  // The driver cannot cut a service worker off, so the server goes.
+  await stack.signal("scrim", "SIGTERM");
+  await one.goto(`${stack.http}/watch/evening-show`);
+  await one.getByRole("heading", { name: "You are offline" }).waitFor();
   await one.context().close();
 });

@@ -1,5 +1,6 @@
 // A LiveKit server and a Scrim of one's own, and a Chromium with a made-up camera.
 import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import {
   cpSync,
@@ -174,7 +175,10 @@ export class Stack {
 
 /** Makes the clip once and returns where it is. */
 export function clip() {
-  const directory = join(tmpdir(), `scrim-pages-clip-${process.getuid()}`);
+  const sources = [join(HERE, "clip.py"), join(ROOT, "tests/e2e/scene.py")];
+  const key = createHash("sha256");
+  for (const source of sources) key.update(readFileSync(source));
+  const directory = join(ROOT, `.scrim/clips/${key.digest("hex").slice(0, 16)}`);
   if (!existsSync(join(directory, "faces.json"))) {
     mkdirSync(directory, { recursive: true });
     const python = process.env.SCRIM_TEST_PYTHON ?? join(ROOT, ".venv/bin/python");
