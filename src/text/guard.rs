@@ -15,9 +15,9 @@ const PIECES: [&str; 26] = [
 
 /// Whether `word` (folded) is a common English word, or its plural.
 pub(super) fn is_common(word: &str) -> bool {
-    listed(word)
+    is_listed(word)
         || PIECES.contains(&word)
-        || (word.len() > 3 && word.strip_suffix('s').is_some_and(listed))
+        || (word.len() > 3 && word.strip_suffix('s').is_some_and(is_listed))
 }
 
 /// Whether a common English word begins with `start`.
@@ -25,7 +25,8 @@ pub(super) fn starts_common(start: &str) -> bool {
     at_or_after(start).starts_with(start)
 }
 
-fn listed(word: &str) -> bool {
+/// Whether a word is in the list as it stands.
+pub(super) fn is_listed(word: &str) -> bool {
     !word.is_empty() && at_or_after(word) == word
 }
 
@@ -78,11 +79,11 @@ mod tests {
         assert!(lines.len() > 25_000);
         assert!(lines.is_sorted());
         for word in &lines {
-            assert!(listed(word), "{word}");
+            assert!(is_listed(word), "{word}");
             let other = format!("{word}q");
-            assert_eq!(listed(&other), lines.binary_search(&other.as_str()).is_ok(), "{other}");
+            assert_eq!(is_listed(&other), lines.binary_search(&other.as_str()).is_ok(), "{other}");
         }
-        assert!(!listed("") && !listed("zzzz") && !listed("\n"));
+        assert!(!is_listed("") && !is_listed("zzzz") && !is_listed("\n"));
     }
 
     #[test]

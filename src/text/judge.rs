@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::contacts;
 use super::context::Context;
 use super::fold::{Symbol, symbols};
+use super::fused;
 use super::hits::{Allowed, Found, hits};
 use super::inflect::forms;
 use super::lexicon::{Flags, Lexicon};
@@ -153,6 +154,7 @@ impl Judge {
         let text = symbols(lines);
         let mut candidates = Vec::new();
         let steps = scan(&self.trie, &text, &mut |candidate| candidates.push(candidate));
+        fused::scan(&self.trie, &text, &mut |candidate| candidates.push(candidate));
         // Of all readings of one place as one word the cheapest speaks for it.
         let place = |c: &Candidate| (c.end.entry, c.state.start, c.state.last);
         candidates.sort_unstable_by_key(|c| (place(c), c.state.cost));
@@ -186,6 +188,10 @@ impl Judge {
     ) -> Option<Found> {
         let entry = &self.entries[candidate.end.entry as usize];
         let Effect::Forbid { severity, topics, soft, own } = entry.effect else { return None };
+        // What means something else at times does so in compounds too.
+        if candidate.fused && !own && topics != 0 {
+            return None;
+        }
         let form = self.trie.form(candidate.end);
         let mut span = verify(text, form, candidate)?;
         if soft {

@@ -19,6 +19,7 @@ mod bounds;
 mod contacts;
 mod context;
 mod fold;
+mod fused;
 mod guard;
 mod hits;
 mod inflect;

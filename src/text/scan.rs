@@ -28,6 +28,8 @@ const GIVE_UP: u16 = 50;
 pub(super) struct Candidate {
     pub(super) end: End,
     pub(super) floating: bool,
+    /// It stands between words without the spaces around it.
+    pub(super) fused: bool,
     pub(super) state: State,
 }
 
@@ -202,7 +204,7 @@ impl Scan<'_> {
             if end.open || may_end(self.text, last) {
                 // Which root it came from shows in whether its first letter may start a word.
                 let floating = !may_start(self.text, state.start);
-                found(Candidate { end, floating, state });
+                found(Candidate { end, floating, fused: false, state });
             }
         }
     }

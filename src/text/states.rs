@@ -60,6 +60,11 @@ impl State {
         }
     }
 
+    /// All letters up to `last` at once, without the spaces around them.
+    pub(super) fn fused(self, last: usize, cost: u16) -> Self {
+        Self { last, cost, bent: true, ..self }
+    }
+
     /// Behind a letter: no gap is open, and no star.
     pub(super) fn closed(self) -> Self {
         Self { gap: 0, between: false, waits: false, ..self }

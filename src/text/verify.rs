@@ -28,6 +28,9 @@ pub(super) struct Span {
 pub(super) fn verify(text: &[Symbol], form: &str, candidate: &Candidate) -> Option<Span> {
     let state = &candidate.state;
     let span = Span { first: state.start, last: state.last, cost: state.cost };
+    if candidate.fused {
+        return Some(span);
+    }
     let whole =
         Span { first: token_start(text, span.first), last: token_end(text, span.last), ..span };
     if !is_legible(candidate) || state.bent && is_punctuation(text, span, state.masks) {
