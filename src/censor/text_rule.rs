@@ -10,7 +10,9 @@ use super::Action;
 use crate::text::{self, Contact, LANGUAGES, MAX_INNER_WILDCARDS, MAX_WORDS, Severity};
 
 /// How much of a line is covered for a forbidden word in it.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum TextCover {
     /// The word's own part.
@@ -21,7 +23,9 @@ pub enum TextCover {
 }
 
 /// What happens to a line that nobody has read yet.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Unread {
     /// Covered when its time comes.

@@ -18,8 +18,8 @@ use prometheus_client::metrics::counter::Counter;
 use uuid::Uuid;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
-use crate::media::clock;
 use crate::media::Rect;
+use crate::media::clock;
 use crate::session::Event;
 use crate::store::{self, Detection, Kind};
 use crate::telemetry::trace::Milestone;

@@ -17,7 +17,19 @@ pub const MAX_WORDS: usize = 1_000;
 pub const MAX_INNER_WILDCARDS: usize = 64;
 
 /// How bad a word is.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Said before the watershed: damn, crap.
@@ -30,7 +42,9 @@ pub enum Severity {
 }
 
 /// A kind of contact data.
-#[derive(schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    schemars::JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Contact {
     /// A telephone number, international or local.
