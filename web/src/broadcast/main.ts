@@ -44,6 +44,8 @@ class Page {
   private since = 0;
   /** Whether the server did not answer since the stream was last seen. */
   private away = false;
+  /** The stream that the room had already when this page wanted to go live. */
+  private taken = "";
   private air = new AbortController();
 
   readonly pill = h("span", { class: "pill", attrs: { role: "status" } });
@@ -166,24 +168,25 @@ class Page {
 
   /** The room is live: this may be a second broadcaster, or the same after a crash. */
   private offerJoin(stream: string): void {
-    const join = async () => {
-      this.take({ kind: "go" });
-      const body = { roomName: this.room, participantName: this.name, role: "broadcaster" };
-      try {
-        const ticket = await call<Ticket>("POST", "/token", { body });
-        this.streamId = stream;
-        this.goOnAir(ticket);
-      } catch (error) {
-        this.take({ kind: "failed", why: why(error) });
-      }
-    };
+    this.taken = stream;
     const attrs = { type: "button" };
-    const button = h(
-      "button",
-      { class: "button", attrs, on: { click: () => void join() } },
-      t.broadcast.join,
+    const on = { click: () => void this.join(stream) };
+    this.warn(
+      t.broadcast.alreadyLive,
+      h("button", { class: "button", attrs, on }, t.broadcast.join),
     );
-    this.warn(t.broadcast.alreadyLive, button);
+  }
+
+  private async join(stream: string): Promise<void> {
+    this.take({ kind: "go" });
+    const body = { roomName: this.room, participantName: this.name, role: "broadcaster" };
+    try {
+      const ticket = await call<Ticket>("POST", "/token", { body });
+      this.streamId = stream;
+      this.goOnAir(ticket);
+    } catch (error) {
+      this.take({ kind: "failed", why: why(error) });
+    }
   }
 
   private goOnAir(ticket: Ticket): void {
@@ -367,12 +370,15 @@ class Page {
   }
 
   private async resume(): Promise<void> {
-    // The page before this one is still ending its stream.
-    for (let attempt = 0; attempt < 8; attempt++) {
+    // The page before this one is still ending its stream, or LiveKit has not noticed that it went:
+    // then its place is taken over.
+    for (let attempt = 0; attempt < 4; attempt++) {
+      this.taken = "";
       await this.start();
-      if (this.state.phase !== "failed" || this.state.why !== t.broadcast.alreadyLive) return;
+      if (!this.taken) return;
       await pause(500, new AbortController().signal);
     }
+    await this.join(this.taken);
   }
 
   /** The page goes away. LiveKit tells Scrim, which ends the stream with its last picture: another
