@@ -2,10 +2,11 @@
 //!
 //! `bench_store URL [DETECTIONS]`: an empty database; a million unless said otherwise.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use scrim::media::clock;
 use scrim::session::{Origin, State, Statistics};
 use scrim::store::{Detection, DetectionFilter, Kind, Range, Record, Store, StreamFilter, at};
 use uuid::{NoContext, Uuid};
@@ -50,7 +51,7 @@ impl Bench {
     }
 
     async fn fill(&mut self, count: usize) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let began = clock::now();
         for n in 0..STREAMS {
             let started = self.begin + DAYS * DAY * n as i64 / STREAMS as i64;
             let id = self.id(started);
@@ -75,7 +76,7 @@ impl Bench {
         for (number, first) in (0..count).step_by(BATCH).enumerate() {
             let batch = (first..count.min(first + BATCH)).map(|n| self.detection(n, count));
             let batch = batch.collect();
-            let began = Instant::now();
+            let began = clock::now();
             self.store.write_history(Vec::new(), batch, number as i64 + 2).await?;
             slowest = slowest.max(began.elapsed());
         }
@@ -157,7 +158,7 @@ impl Bench {
             let mut took = Vec::new();
             for _ in 0..RUNS {
                 let filter = self.filter(kind);
-                let began = Instant::now();
+                let began = clock::now();
                 self.store.detections(&filter).await?;
                 took.push(began.elapsed());
             }
@@ -173,7 +174,7 @@ impl Bench {
                 let (from, to) = self.range(days);
                 let room = if in_room { self.room() } else { None };
                 let range = Range { from, to, room };
-                let began = Instant::now();
+                let began = clock::now();
                 self.store.figures(&range).await?;
                 took.push(began.elapsed());
             }
@@ -186,7 +187,7 @@ impl Bench {
         let mut took = Vec::new();
         for _ in 0..RUNS {
             let filter = StreamFilter { room: self.room(), limit: 51, ..StreamFilter::default() };
-            let began = Instant::now();
+            let began = clock::now();
             self.store.streams(&filter).await?;
             took.push(began.elapsed());
         }

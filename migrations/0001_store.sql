@@ -49,6 +49,7 @@ create table censorship_events (
 );
 
 create index censorship_events_by_room on censorship_events (room, id);
+create index censorship_events_by_room_and_class on censorship_events (room, class, id);
 create index censorship_events_by_class on censorship_events (class, id);
 create index censorship_events_by_stream on censorship_events (stream_id, id);
 

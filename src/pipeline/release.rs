@@ -209,7 +209,7 @@ impl Stage {
                     self.report(finding, index);
                 }
                 for sighting in self.sightings.rest(clock::now()) {
-                    self.tell(sighting);
+                    self.tell(&sighting);
                 }
                 if findings.iter().any(|finding| self.counts(finding)) {
                     self.prepare(index);
@@ -250,11 +250,11 @@ impl Stage {
             .or_insert_with(|| room.detections(&finding.class))
             .inc();
         if let Some(sighting) = self.sightings.see(finding, index, clock::now()) {
-            self.tell(sighting);
+            self.tell(&sighting);
         }
     }
 
-    fn tell(&self, sighting: Sighting) {
+    fn tell(&self, sighting: &Sighting) {
         let Rect { x, y, w, h } = sighting.rect;
         let id = Uuid::now_v7();
         let _ = self.links.events.send(Event::Detection(Detection {

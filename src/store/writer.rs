@@ -85,7 +85,7 @@ impl JournalActor {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                written = running(&mut writing) => self.written(written),
+                written = running(&mut writing) => self.written(&written),
                 event = self.events.recv() => match event {
                     Ok(event) => self.event(event),
                     Err(broadcast::error::RecvError::Lagged(lost)) => self.journal.lose(lost),
@@ -202,15 +202,15 @@ impl JournalActor {
         Some(Box::pin(async move { store.write_batch(&batch, writer, number).await }))
     }
 
-    fn written(&mut self, written: Result<(), Error>) {
-        let outcome = match &written {
+    fn written(&mut self, written: &Result<(), Error>) {
+        let outcome = match written {
             Ok(()) => Outcome::Written,
             Err(error) if error.may_pass() => Outcome::Failed,
             Err(_) => Outcome::Refused,
         };
         let failing = outcome == Outcome::Failed;
         let was_failing = std::mem::replace(&mut self.journal.lock().failing, failing);
-        match &written {
+        match written {
             Err(error) if outcome == Outcome::Refused => {
                 tracing::error!(%error, cause = cause(error), "the database takes a batch never");
             }
@@ -242,7 +242,7 @@ impl JournalActor {
             loop {
                 if writing.is_some() {
                     let written = running(&mut writing).await;
-                    self.written(written);
+                    self.written(&written);
                 }
                 loop {
                     match self.events.try_recv() {
