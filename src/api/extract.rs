@@ -34,6 +34,13 @@ impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
 
 /// The body as it came: 413 when it is too large, 408 when it does not come in time.
 pub(super) async fn raw(request: Request, state: &State) -> Result<Bytes, Problem> {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    let length: Option<u64> = length.and_then(|length| length.parse().ok());
+    if length.is_some_and(|length| length > state.config().http.max_body_bytes as u64) {
+        // Refused before it is sent; what comes all the same is not the next request.
+        return Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
+            .header(header::CONNECTION, HeaderValue::from_static("close")));
+    }
     let limit = Duration::from_millis(state.config().http.body_timeout_ms);
     match tokio::time::timeout(limit, Bytes::from_request(request, state)).await {
         Ok(bytes) => bytes.map_err(|rejection| Problem::of_status(rejection.status())),

@@ -40,7 +40,7 @@ for path, item in whole["paths"].items():
         for content in contents:
             media = content.get("application/json")
             if media and "example" in media:
-                schema = {**media["schema"], "components": whole["components"]}
+                schema = {**(media["schema"] if media["schema"] is not True else {}), "components": whole["components"]}
                 jsonschema_rs.Draft202012Validator(schema).validate(media["example"])
                 count += 1
 print(count)

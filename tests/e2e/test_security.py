@@ -71,7 +71,7 @@ def test_forged_tokens(stack):
                     continue
                 status, answer = server.call(method, path, {} if method in ("POST", "PUT") else None, token)
                 check(status == 401, f"{what} on {method} {path}: {status} {answer}")
-                check(not token or token not in json.dumps(answer), f"{what}: the answer repeats the token")
+                check(len(token) < 10 or token not in json.dumps(answer), f"{what}: the answer repeats the token")
                 tried += 1
         status, _ = server.call("GET", "/streams", token=good)
         check(status == 200, f"a good token: {status}")

@@ -20,11 +20,8 @@ use crate::api::tokens::NO_STORE;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(rename = "KeyRequest")]
 pub(in crate::api) struct Ask {
-    /// What it is for, on one line.
-    #[schemars(
-        length(min = 1, max = 100),
-        regex(pattern = r"^[A-Za-z0-9_-]([ -~]*[A-Za-z0-9_-])?$")
-    )]
+    /// What it is for: one line, without spaces around it.
+    #[schemars(length(min = 1, max = 100))]
     name: String,
     /// What it allows; `service` when left out.
     #[serde(default = "service")]

@@ -98,7 +98,7 @@ impl Operation {
     }
 
     /// A header that may be sent.
-    pub(super) fn header(mut self, name: &str, description: &str, schema: Value) -> Self {
+    pub(super) fn header(mut self, name: &str, description: &str, schema: &Value) -> Self {
         self.parameters.push(json!({
             "in": "header", "name": name, "description": description, "schema": schema,
         }));

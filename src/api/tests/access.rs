@@ -166,6 +166,21 @@ async fn the_page_fetches_from_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_announced_too_large_is_refused_before_it_comes() {
+    let bench = bench(dev());
+    for path in ["/stream/start", "/livekit/webhook"] {
+        let builder = request(Method::POST, path)
+            .header("content-type", "application/json")
+            .header("content-length", "10485760");
+        // Without the look at its length this would wait for the time limit.
+        let body = Body::from_stream(futures_util::stream::pending::<std::io::Result<String>>());
+        let reply = bench.send(builder.body(body).unwrap()).await;
+        assert_problem(&reply, 413, "too-large");
+        assert_eq!(reply.headers["connection"], "close");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_408() {
     let mut config = dev();
     config.http.body_timeout_ms = 20;
@@ -190,7 +205,9 @@ fn is_page(path: &str) -> bool {
 fn paths_of(router: &Router) -> BTreeSet<String> {
     let text = format!("{router:?}");
     let quoted = text.split('"').skip(1).step_by(2);
-    quoted.filter(|part| part.starts_with('/')).map(ToOwned::to_owned).collect()
+    // Besides those of the routes there is one that stands for all others.
+    let known = quoted.filter(|part| part.starts_with('/') && !part.contains("__private"));
+    known.map(ToOwned::to_owned).collect()
 }
 
 #[tokio::test]
@@ -212,7 +229,7 @@ async fn every_route_is_described_and_the_reverse() {
         // A method that no route has: the answer's Allow header names those that it does have.
         let uri = path.replace(['{', '}', '*'], "");
         let reply = bench.send(request(Method::TRACE, &uri).body(Body::empty()).unwrap()).await;
-        assert_problem(&reply, 405, "method-not-allowed");
+        assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         let allow = reply.headers["allow"].to_str().unwrap().to_owned();
         let methods = allow.split(',').map(str::trim).filter(|method| *method != "HEAD");
         served.extend(methods.map(|method| (path.clone(), method.to_owned())));

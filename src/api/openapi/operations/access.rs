@@ -43,7 +43,7 @@ fn tokens() -> Vec<Operation> {
         .header(
             "Last-Event-ID",
             "The last event that was read: what came after it is sent first, as far as it is kept.",
-            json!({ "type": "string" }),
+            &json!({ "type": "string" }),
         )
         .gives_text(
             "text/event-stream",

@@ -28,13 +28,13 @@ fn rules_of(path: &'static str, verbs: [&'static str; 3], about: &'static str) -
         .gives::<Document>(200, "The rules; empty when there are none.", example.clone())
         .with(&["ETag"]);
     let put = put
-        .header("If-Match", IF_MATCH, json!({ "type": "string" }))
+        .header("If-Match", IF_MATCH, &json!({ "type": "string" }))
         .takes::<Document>(example.clone())
         .gives::<Document>(200, "The rules, in effect.", example)
         .with(&["ETag"])
         .may(412, changed);
     let delete = delete
-        .header("If-Match", IF_MATCH, json!({ "type": "string" }))
+        .header("If-Match", IF_MATCH, &json!({ "type": "string" }))
         .gives_nothing(204, "There are none any more.")
         .with(&["ETag"])
         .may(412, changed)

@@ -52,7 +52,7 @@ fn starts() -> Vec<Operation> {
             "Idempotency-Key",
             "The same key with the same body gets the same answer for 24 hours; with another body \
              it is refused. 1 to 128 printable ASCII characters, without spaces.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" }),
+            &json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" }),
         )
         .takes::<streams::Start>(json!({
             "roomName": "stage-1",
