@@ -195,10 +195,9 @@ async fn a_body_that_does_not_come_is_408() {
     }
 }
 
-/// Routes that are no part of the API: pages, and what belongs to one.
+/// Pages, and what belongs to them: no calls of the API.
 fn is_page(path: &str) -> bool {
-    let below = ["/docs/", "/assets/", "/watch/"];
-    matches!(path, "/broadcast" | "/operate") || below.iter().any(|one| path.starts_with(one))
+    path.starts_with("/docs/") || crate::api::web::is_page(path)
 }
 
 /// Every path that the router knows, as its `Debug` shows them.
