@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use super::error::Problem;
 use super::keys;
+use crate::config::Audience;
 
 /// Longest `sub` that is taken, in bytes: it stands in every line of the audit log.
 const SUB_MAX: usize = 128;
@@ -190,5 +191,22 @@ impl FromRequestParts<State> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Infallible> {
         Ok(Self(identify(state, &parts.headers)))
+    }
+}
+
+/// Whoever may ask for a token: anyone that we know, and where the configuration opens viewers'
+/// tokens to all, anyone. Decided before the body is looked at.
+pub(super) struct Asker(pub(super) Result<Caller, Problem>);
+
+impl FromRequestParts<State> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        match identify(state, &parts.headers) {
+            Err(problem) if state.config().access.viewer_tokens == Audience::Operator => {
+                Err(problem)
+            }
+            caller => Ok(Self(caller)),
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::State;
-use super::access::{Anyone, Role};
+use super::access::{Asker, Role};
 use super::error::Problem;
 use super::extract::Body;
 use super::names::{check_participant, check_room, processed, raw_of};
@@ -66,7 +66,7 @@ pub(super) struct Answer {
 
 pub(super) async fn token(
     Extract(state): Extract<State>,
-    Anyone(caller): Anyone,
+    Asker(caller): Asker,
     Body(ask): Body<Ask>,
 ) -> Result<Response, Problem> {
     let anonymous = caller.is_err();

@@ -73,6 +73,14 @@ async fn a_key_is_made_used_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn who_is_unknown_learns_nothing_of_a_body() {
+    let bench = bench(strict());
+    for path in ["/token", "/stream/start", "/keys", "/feedback/detection"] {
+        assert_problem(&bench.post(path, &json!({ "x": 1 })).await, 401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
 async fn only_operators_manage_keys() {
     let bench = bench(strict());
     let ask = json!({ "name": "studio" });
