@@ -203,7 +203,7 @@ def test_livekit_down_at_start(stack):
     check(said, "/health does not say what is wrong with LiveKit")
     status, answer = stack.call("POST", "/stream/start", {"roomName": "too-early"})
     check(status in (502, 503), f"POST /stream/start without LiveKit: {status} {answer}")
-    _, page = stack.call("GET", "/streams")
+    _, page = stack.call("GET", "/streams?room=too-early")
     check(not page["streams"], f"a start that failed left {page['streams']}")
     stack.start_livekit()
     _, took = wait("ready", 10, lambda: stack.answers(stack.http + "/health/ready"))
