@@ -5,7 +5,7 @@ import { icon } from "../lib/icons";
 import { pace } from "../lib/pace";
 import { header, serviceWorker } from "../lib/shell";
 import { signedIn, signOut } from "../lib/signin";
-import { listen, pause } from "../lib/sse";
+import { listen, type Message, pause } from "../lib/sse";
 import {
   type Detection,
   isOver,
@@ -213,7 +213,12 @@ class Page {
     this.theirs.start(this.room);
     void this.follow(this.air.signal);
     void this.watchDelay(this.air.signal);
-    void listen("/events", this.air.signal, (message) => this.event(message.event, message.data));
+    const happened = (message: Message) => this.event(message.event, message.data);
+    // Events break off when the server stops: a stream that is over then was not ended by anyone.
+    const broken = () => {
+      this.away = true;
+    };
+    void listen("/events", this.air.signal, happened, broken);
   }
 
   private sources() {

@@ -48,12 +48,13 @@ const SILENCE = 40_000;
 
 /**
  * Reads an event stream until `signal` aborts, with the last id after a break, and with back-off.
- * A refusal by the server (401, 403, 404) ends it.
+ * A refusal by the server (401, 403, 404) ends it. `lost` is told of every break.
  */
 export async function listen(
   path: string,
   signal: AbortSignal,
   take: (message: Message) => void,
+  lost: () => void = () => undefined,
 ): Promise<void> {
   let [last, attempt] = ["", 0];
   while (!signal.aborted) {
@@ -71,6 +72,7 @@ export async function listen(
     } finally {
       signal.removeEventListener("abort", stop);
     }
+    lost();
     await pause(backoff(attempt++, Math.random()), signal);
   }
 }
