@@ -114,11 +114,15 @@ fn page(state: &State, headers: &HeaderMap, path: &str) -> Response {
     response
 }
 
-async fn plain(uri: Uri, headers: HeaderMap) -> Response {
-    match TAGS.get(uri.path()) {
+async fn plain(Extract(state): Extract<State>, uri: Uri, headers: HeaderMap) -> Response {
+    let mut response = match TAGS.get(uri.path()) {
         Some((file, tag)) => serve(file, tag, &headers),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+        None => return StatusCode::NOT_FOUND.into_response(),
+    };
+    // A service worker fetches under the policy that it came with.
+    let policy = policy(&state.config().livekit);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 fn serve(file: &File, tag: &HeaderValue, headers: &HeaderMap) -> Response {

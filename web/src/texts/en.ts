@@ -214,8 +214,8 @@ export const en = {
     list: "Latest detections",
     right: "Right",
     wrong: "Wrong",
-    rightLong: "{what} was rightly covered",
-    wrongLong: "{what} was wrongly covered",
+    rightLong: "Right: {what} was rightly covered",
+    wrongLong: "Wrong: {what} was wrongly covered",
     thanks: "Noted. Threshold now {value}",
     figures: {
       delay: "Delay",
