@@ -194,7 +194,8 @@ impl Stage {
             return;
         };
         let detectors = !self.policy.classes.is_empty();
-        self.text.expect(index, detectors);
+        let now = clock::now();
+        self.text.expect(index, detectors, now);
         if detectors {
             let answers = self.answers.clone();
             self.links.detect.submit(Request {
@@ -208,7 +209,7 @@ impl Stage {
                 }),
             });
         }
-        let (answers, now) = (self.answers.clone(), clock::now());
+        let answers = self.answers.clone();
         self.text.look(|rules| text::Look {
             picture,
             time,
@@ -271,7 +272,7 @@ impl Stage {
             }
             Err(failure) => tracing::debug!(index, %failure, "text not looked for"),
         }
-        if let Some(whole) = self.text.read(index, answer) {
+        if let Some(whole) = self.text.read(index, asked, answer) {
             self.guard.answer(index, whole, clock::now());
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::stage::{Answer, Lane, Look, Rules};
 use super::verdict::Found;
@@ -47,14 +48,15 @@ impl Desk {
         }
     }
 
-    /// Frame `index` is about to be asked for: by the detectors, by the lane, or both.
-    pub(crate) fn expect(&mut self, index: u64, detectors: bool) {
+    /// Frame `index` is about to be asked for at `asked`: by the detectors, by the lane, or both.
+    pub(crate) fn expect(&mut self, index: u64, detectors: bool, asked: Instant) {
         let text = self.wanted.as_ref().map(|(_, rules)| rules.cover_unread);
         self.join.expect(
             index,
             Parts {
                 findings: Part::asked(detectors),
                 text: Part::asked(text.is_some()),
+                asked,
                 cover: text.unwrap_or_default(),
             },
         );
@@ -87,13 +89,16 @@ impl Desk {
         self.join.take(index, |parts| parts.findings = Part::Here(result))
     }
 
-    /// The lane's answer for a frame. Returns the whole one if nothing is missing.
+    /// The lane's answer for a frame that it was asked for at `asked`. Returns the whole one if
+    /// nothing is missing. An answer from before the frame was asked for anew is no answer: the
+    /// rules that it was judged by hold no more.
     pub(crate) fn read(
         &mut self,
         index: u64,
+        asked: Instant,
         answer: Answer,
     ) -> Option<Result<Vec<Finding>, Failure>> {
-        self.join.take(index, |parts| parts.text = Part::Here(answer))
+        self.join.take(index, |parts| parts.read(asked, answer))
     }
 }
 
@@ -116,6 +121,8 @@ impl<T> Part<T> {
 struct Parts {
     findings: Part<Vec<Finding>>,
     text: Part<Vec<Found>>,
+    /// When they were asked for.
+    asked: Instant,
     /// Text that nobody has read is covered.
     cover: bool,
 }
@@ -149,6 +156,12 @@ impl Join {
 }
 
 impl Parts {
+    fn read(&mut self, asked: Instant, answer: Answer) {
+        if self.asked == asked {
+            self.text = Part::Here(answer);
+        }
+    }
+
     /// What is known of the frame. A lane that failed leaves it unknown where unread text is
     /// covered, and the detectors' answer as it is where it is shown.
     fn whole(self) -> Result<Vec<Finding>, Failure> {
@@ -174,12 +187,18 @@ impl From<&Found> for Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::media::Rect;
+    use crate::media::{Rect, clock};
+
+    fn awaited(asked: Instant, cover: bool) -> Parts {
+        Parts { findings: Part::Awaited, text: Part::Awaited, asked, cover }
+    }
 
     fn asked(cover: bool) -> Join {
         let mut join = Join::default();
-        join.expect(7, Parts { findings: Part::Awaited, text: Part::Awaited, cover });
+        join.expect(7, awaited(clock::now(), cover));
         join
     }
 
@@ -224,10 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_by_rules_that_were_replaced_is_no_answer() {
+        let (mut join, before) = (Join::default(), clock::now());
+        let after = before + Duration::from_millis(5);
+        join.expect(7, awaited(before, true));
+        join.expect(7, awaited(after, true));
+        assert_eq!(join.take(7, |parts| parts.findings = Part::Here(Ok(Vec::new()))), None);
+        assert_eq!(join.take(7, |parts| parts.read(before, Ok(Vec::new()))), None);
+        let whole = join.take(7, |parts| parts.read(after, Ok(vec![word()])));
+        assert_eq!(whole.unwrap().unwrap()[0].class, TEXT.into());
+    }
+
+    #[test]
     fn what_is_never_answered_is_forgotten() {
         let mut join = Join::default();
         for index in 0..2 * AWAITED as u64 {
-            join.expect(index, Parts { findings: Part::Awaited, text: Part::Unasked, cover: true });
+            let parts = awaited(clock::now(), true);
+            join.expect(index, Parts { text: Part::Unasked, ..parts });
         }
         assert_eq!(join.frames.len(), AWAITED);
         let found = |parts: &mut Parts| parts.findings = Part::Here(Ok(Vec::new()));
