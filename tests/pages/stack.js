@@ -104,6 +104,8 @@ export class Stack {
       SCRIM__HTTP__LISTEN: `127.0.0.1:${this.ports.HTTP_PORT}`,
       SCRIM__LIMITS__MAX_CPU: "0",
       LIVEKIT_URL: `ws://127.0.0.1:${this.ports.LIVEKIT_PORT}`,
+      // A history of its own: what another test's server left open is not continued here.
+      DATABASE_URL: `sqlite:${join(this.directory, "scrim.db")}`,
       ...this.access,
     };
     const args = ["serve", "--config", "config/scrim.toml"];
