@@ -25,6 +25,7 @@ mod notifications;
 mod openapi;
 mod ops;
 mod pages;
+mod pictures;
 mod request;
 mod rules;
 mod server;
@@ -60,6 +61,7 @@ pub use server::{Serving, serve};
 pub use tls::{Error as TlsError, Tls};
 
 use crate::config::Config;
+use crate::inspect::Inspector;
 use crate::media::clock;
 use crate::session::Manager;
 use crate::store::{Journal, Store};
@@ -76,6 +78,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What `/metrics` shows.
     pub registry: Arc<Registry>,
+    /// Looks at single pictures.
+    pub inspector: Inspector,
     /// How the dependencies are.
     pub health: Arc<dyn HealthSource>,
     /// What `/events` shows.
@@ -143,6 +147,10 @@ impl State {
 
     fn registry(&self) -> &Registry {
         &self.0.parts.registry
+    }
+
+    fn inspector(&self) -> &Inspector {
+        &self.0.parts.inspector
     }
 
     fn health(&self) -> &dyn HealthSource {
@@ -217,6 +225,14 @@ fn history() -> Router<State> {
         .route("/feedback/{room}/{class}", delete(feedback::reset_class))
 }
 
+/// What looks at pictures that are sent here, and what their bodies may be.
+fn pictures(state: &State) -> Router<State> {
+    Router::new()
+        .route("/process/frame", post(pictures::process))
+        .route("/censorship/rules/check", post(pictures::check))
+        .layer(DefaultBodyLimit::max(pictures::body_max(state)))
+}
+
 /// The whole API.
 pub fn router(parts: Parts) -> Router {
     let state = State::new(parts);
@@ -244,6 +260,7 @@ pub fn router(parts: Parts) -> Router {
         .merge(web::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(state.config().http.max_body_bytes))
+        .merge(pictures(&state))
         .layer(from_fn_with_state(state.clone(), limits::limit))
         .layer(from_fn_with_state(state.clone(), cors::cors))
         .layer(from_fn_with_state(state.clone(), request::watch))
