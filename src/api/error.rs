@@ -37,6 +37,11 @@ impl Problem {
         self
     }
 
+    /// What was wrong, for a person.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// 400: the request itself cannot be read.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed-request", detail)

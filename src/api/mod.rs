@@ -29,6 +29,7 @@ mod pictures;
 mod request;
 mod rules;
 mod server;
+mod sockets;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,7 @@ pub use server::{Serving, serve};
 pub use tls::{Error as TlsError, Tls};
 
 use crate::config::Config;
+use crate::frames::Sessions;
 use crate::inspect::Inspector;
 use crate::media::clock;
 use crate::session::Manager;
@@ -113,6 +115,7 @@ struct Inner {
     deliveries: Mutex<deliveries::Deliveries>,
     windows: Mutex<limits::Windows>,
     calls: Mutex<idempotency::Calls>,
+    sessions: Sessions,
     cached_health: health::Cached,
     started: Instant,
 }
@@ -127,6 +130,7 @@ impl State {
             deliveries: Mutex::new(deliveries::Deliveries::after(&parts.webhooks)),
             windows: Mutex::new(limits::Windows::new(window)),
             calls: Mutex::default(),
+            sessions: Sessions::new(config.frames.limits()),
             cached_health: health::Cached::default(),
             started: clock::now(),
             parts,
@@ -197,6 +201,10 @@ impl State {
         &self.0.parts.keys
     }
 
+    fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
     fn cached_health(&self) -> &health::Cached {
         &self.0.cached_health
     }
@@ -230,6 +238,9 @@ fn pictures(state: &State) -> Router<State> {
     Router::new()
         .route("/process/frame", post(pictures::process))
         .route("/censorship/rules/check", post(pictures::check))
+        .route("/streaming/stats", get(sockets::stats))
+        .route("/ws/stream/{sessionId}", get(sockets::live))
+        .route("/stream", get(sockets::upload))
         .layer(DefaultBodyLimit::max(pictures::body_max(state)))
 }
 

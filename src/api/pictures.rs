@@ -53,6 +53,12 @@ pub(super) struct Where {
     room_name: Option<String>,
 }
 
+impl Where {
+    pub(super) fn into_room(self) -> Option<String> {
+        self.room_name
+    }
+}
+
 /// What was sent, in whatever form.
 #[derive(Debug, Default)]
 struct Form {

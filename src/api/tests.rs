@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 mod history;
+mod pictures;
 
 use super::*;
 use crate::censor::Document;
@@ -212,10 +213,10 @@ impl detect::Detector for Sees {
     }
 }
 
-fn inspector() -> Inspector {
+fn inspector(limits: crate::inspect::Limits) -> Inspector {
     let config = detect::Config { workers: 1, ..detect::Config::default() };
     let service = detect::Service::start_with(&config, vec![Arc::new(Sees)], |_| {}).unwrap();
-    Inspector::new(service, crate::inspect::Limits::default())
+    Inspector::new(service, limits)
 }
 
 fn bench(config: Config) -> Bench {
@@ -246,12 +247,13 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let manager = Manager::new(commands, events.clone());
     // Told by nobody to run: these tests look at what the manager is told.
     let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone(), false);
+    let inspector = inspector(config.pictures.limits());
     let parts = Parts {
         config: Arc::new(config),
         manager,
         metrics,
         registry: Arc::new(registry),
-        inspector: inspector(),
+        inspector,
         health: Arc::new(Health(well.clone())),
         feed,
         keys: keys.clone(),

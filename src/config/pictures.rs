@@ -62,3 +62,14 @@ impl Default for Frames {
         Self { max_sessions: 10, max_memory_mb: 2_048, idle_s: 300 }
     }
 }
+
+impl Frames {
+    /// The same in the words of what keeps the sessions.
+    pub fn limits(&self) -> crate::frames::Limits {
+        crate::frames::Limits {
+            sessions: self.max_sessions,
+            memory: (self.max_memory_mb as u64) << 20,
+            idle: Duration::from_secs(self.idle_s),
+        }
+    }
+}

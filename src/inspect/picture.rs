@@ -108,6 +108,14 @@ pub enum PictureError {
     /// It cannot be decoded.
     #[error("the picture is damaged: {0}")]
     Damaged(String),
+    /// It has another size than the pictures before it.
+    #[error("the picture is {}x{} pixels, those before it {}x{}", size.0, size.1, expected.0, expected.1)]
+    Differs {
+        /// Width and height in pixels.
+        size: (u32, u32),
+        /// Those of the pictures before.
+        expected: (u32, u32),
+    },
     /// It could not be encoded again.
     #[error("the picture cannot be encoded: {0}")]
     Encode(String),
@@ -168,8 +176,8 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, PictureEr
 /// # Errors
 ///
 /// When the sides are not allowed or do not fit the number of bytes.
-pub(crate) fn raw(
-    data: Vec<u8>,
+pub(super) fn raw(
+    data: &[u8],
     (width, height): (u32, u32),
     limits: &Limits,
 ) -> Result<Picture, PictureError> {
@@ -179,7 +187,7 @@ pub(crate) fn raw(
         let text = format!("{width}x{height} pixels have {expected} bytes, not {}", data.len());
         return Err(PictureError::Damaged(text));
     }
-    Ok(to_picture(&Rgb { width, height, data }))
+    Ok(to_picture(&Rgb { width, height, data: data.to_vec() }))
 }
 
 /// Encodes a picture as JPEG or PNG; WebP is answered as PNG.
@@ -187,7 +195,7 @@ pub(crate) fn raw(
 /// # Errors
 ///
 /// When the encoder fails.
-pub(crate) fn encode(picture: &Picture, format: Format) -> Result<Vec<u8>, PictureError> {
+pub(super) fn encode(picture: &Picture, format: Format) -> Result<Vec<u8>, PictureError> {
     let Rgb { width, height, data } = from_picture(picture);
     let mut file = Vec::new();
     let written = match format {
@@ -254,4 +262,95 @@ fn opaque(pixels: DynamicImage) -> Rgb {
 fn has_end(bytes: &[u8]) -> bool {
     let mark = |code: u8| bytes.windows(2).rposition(|pair| pair == [0xFF, code]);
     mark(0xD9).is_some_and(|end| mark(0xDA).is_none_or(|scan| scan < end))
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, Rgba, RgbaImage};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn file(pixels: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        pixels.write_to(&mut file, format).unwrap();
+        file.into_inner()
+    }
+
+    fn red(width: u32, height: u32) -> DynamicImage {
+        RgbaImage::from_pixel(width, height, Rgba([255, 0, 0, 255])).into()
+    }
+
+    #[test]
+    fn pictures_come_out_as_they_went_in() {
+        for (format, bytes) in [
+            (Format::Jpeg, file(&red(33, 21).to_rgb8().into(), ImageFormat::Jpeg)),
+            (Format::Png, file(&red(33, 21).to_rgba16().into(), ImageFormat::Png)),
+            (Format::Webp, file(&red(33, 21), ImageFormat::WebP)),
+        ] {
+            assert_eq!(Format::of(&bytes), Some(format));
+            let picture = decode(&bytes, &Limits::default()).unwrap();
+            assert_eq!((picture.width(), picture.height()), (33, 21), "{format:?}");
+            let [luma, ..] = picture.planes();
+            assert!(luma.row(20)[32].abs_diff(81) <= 2, "{format:?}: {}", luma.row(20)[32]);
+        }
+        let made = encode(&Picture::filled(33, 21, [235, 128, 128]), Format::Png).unwrap();
+        let back = decode(&made, &Limits::default()).unwrap();
+        assert_eq!(back.planes()[0].row(20)[32], 235);
+    }
+
+    #[test]
+    fn what_is_transparent_stands_on_white() {
+        let glass = RgbaImage::from_pixel(4, 4, Rgba([0, 0, 0, 0]));
+        let picture = decode(&file(&glass.into(), ImageFormat::Png), &Limits::default()).unwrap();
+        assert!(picture.planes()[0].row(3).iter().all(|&v| v == 235));
+    }
+
+    #[test]
+    fn sizes_are_checked_before_anything_is_decoded() {
+        let limits = Limits { side: 32, ..Limits::default() };
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
+            let pixels: DynamicImage = red(33, 2).to_rgb8().into();
+            let refused = decode(&file(&pixels, format), &limits).err();
+            let expected = PictureError::TooLarge { width: 33, height: 2, most: 32 };
+            assert_eq!(refused, Some(expected), "{format:?}");
+        }
+        let few = Limits { bytes: 10, ..Limits::default() };
+        let refused = decode(&[0xFF; 11], &few).err();
+        assert_eq!(refused, Some(PictureError::TooManyBytes { bytes: 11, most: 10 }));
+        assert!(raw(&[0; 12], (2, 2), &limits).is_ok());
+        assert!(matches!(raw(&[0; 11], (2, 2), &limits), Err(PictureError::Damaged(_))));
+        assert!(matches!(raw(&[], (0, 2), &limits), Err(PictureError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_jpeg_that_was_cut_off_is_damaged() {
+        let whole = file(&red(64, 64).to_rgb8().into(), ImageFormat::Jpeg);
+        assert!(decode(&whole, &Limits::default()).is_ok());
+        assert!(decode(&whole[..whole.len() - 2], &Limits::default()).is_err());
+        let more = [&whole[..], b"a camera's own notes"].concat();
+        assert!(decode(&more, &Limits::default()).is_ok());
+    }
+
+    proptest! {
+        /// Damage is an error or another picture of an allowed size, never a panic.
+        #[test]
+        fn damage_is_survived(
+            format in 0..3usize,
+            hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+            keep in any::<prop::sample::Index>(),
+        ) {
+            let format = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP][format];
+            let mut bytes = file(&red(24, 17).to_rgb8().into(), format);
+            for (at, value) in hits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            bytes.truncate(keep.index(bytes.len()) + 1);
+            let limits = Limits { side: 256, ..Limits::default() };
+            if let Ok(picture) = decode(&bytes, &limits) {
+                prop_assert!(picture.width() <= 256 && picture.height() <= 256);
+            }
+        }
+    }
 }

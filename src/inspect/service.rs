@@ -5,7 +5,6 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::judge::judge;
 use super::picture::{self, Format, PictureError};
@@ -15,6 +14,7 @@ use super::words::Words;
 use crate::censor::{self, Document, Policy, Region, TextPolicy, TextRule};
 use crate::detect::{Failure, Need, Request, Service};
 use crate::media::{Picture, clock};
+use crate::runtime::{Permit, Permits};
 
 /// What the detectors take all pictures for, beside the streams: one stream, so that pictures take
 /// turns with each of them however many come.
@@ -116,13 +116,13 @@ pub struct Inspector(Arc<Inner>);
 struct Inner {
     detect: Service,
     limits: Limits,
-    places: Arc<Semaphore>,
+    places: Permits,
 }
 
 impl Inspector {
     /// Looks with the detectors of `detect`.
     pub fn new(detect: Service, limits: Limits) -> Self {
-        let places = Arc::new(Semaphore::new(limits.at_once.max(1)));
+        let places = Permits::new(limits.at_once);
         Self(Arc::new(Inner { detect, limits, places }))
     }
 
@@ -137,9 +137,7 @@ impl Inspector {
     ///
     /// [`LookError::Busy`] at once when [`Limits::at_once`] are being looked at; else see there.
     pub async fn look(&self, ask: Ask) -> Result<Looked, LookError> {
-        let busy = |_| LookError::Busy(self.0.limits.at_once);
-        let place = self.0.places.clone().try_acquire_owned().map_err(busy)?;
-        self.run(ask, place).await
+        self.run(ask, Duration::ZERO).await
     }
 
     /// The same, for one of a row of pictures: waits for a place, as long as the detectors may take.
@@ -148,35 +146,43 @@ impl Inspector {
     ///
     /// See [`Self::look`].
     pub async fn look_in_turn(&self, ask: Ask) -> Result<Looked, LookError> {
-        let place = self.0.places.clone().acquire_owned();
-        match tokio::time::timeout(self.0.limits.time, place).await {
-            Ok(Ok(place)) => self.run(ask, place).await,
-            Ok(Err(_)) | Err(_) => Err(LookError::Busy(self.0.limits.at_once)),
-        }
+        self.run(ask, self.0.limits.time).await
     }
 
-    async fn run(&self, ask: Ask, place: OwnedSemaphorePermit) -> Result<Looked, LookError> {
+    async fn run(&self, ask: Ask, patience: Duration) -> Result<Looked, LookError> {
         let inner = self.0.clone();
         let work = move || {
-            let _place = place;
+            let _place = inner.place(patience)?;
             inner.answer(&ask)
         };
         // A panic of a decoder is in the log already.
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(LookError::Broken))
     }
 
-    /// Judges a picture and covers what the rules forbid. Blocks.
+    /// Judges one frame of a film and covers what the rules forbid: a file, or raw pixels (red,
+    /// green and blue of 8 bits) of a width and height. With `size`, it must have that. Waits for a
+    /// place, and blocks.
     ///
     /// # Errors
     ///
-    /// When the detectors do not answer.
+    /// When it is no picture, has another size, or the detectors do not answer.
     pub(crate) fn censor(
         &self,
-        picture: Picture,
+        (data, raw): (&[u8], Option<(u32, u32)>),
+        size: Option<(u32, u32)>,
         policy: &Policy,
     ) -> Result<(Report, Arc<Picture>), LookError> {
-        let picture = Arc::new(picture);
-        let (report, regions) = self.0.judge(&picture, policy)?;
+        let inner = &self.0;
+        let _place = inner.place(inner.limits.time)?;
+        let picture = Arc::new(match raw {
+            Some(size) => picture::raw(data, size, &inner.limits.picture)?,
+            None => picture::decode(data, &inner.limits.picture)?,
+        });
+        let own = (picture.width(), picture.height());
+        if let Some(expected) = size.filter(|size| *size != own) {
+            return Err(PictureError::Differs { size: own, expected }.into());
+        }
+        let (report, regions) = inner.judge(&picture, policy)?;
         if regions.is_empty() {
             return Ok((report, picture));
         }
@@ -187,6 +193,12 @@ impl Inspector {
 }
 
 impl Inner {
+    /// A place among the pictures that are looked at, within some time. Blocks.
+    fn place(&self, patience: Duration) -> Result<Permit<'_>, LookError> {
+        let until = clock::now() + patience;
+        self.places.take(until).ok_or(LookError::Busy(self.limits.at_once))
+    }
+
     fn answer(&self, ask: &Ask) -> Result<Looked, LookError> {
         let ruling = &ask.ruling;
         let mut looked = Looked { report: Report::default(), file: None };

@@ -323,6 +323,10 @@ fn path_parameters(path: &str) -> Vec<Value> {
         let (description, schema) = match name {
             "room" | "roomName" => ("The raw room.", room_schema()),
             "class" => ("The detector's class.", json!({ "type": "string" })),
+            "sessionId" => (
+                "A name of your choice.",
+                json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$" }),
+            ),
             "key" => ("The key's id, as it is listed.", json!({ "type": "string" })),
             _ => ("The id.", json!({ "type": "string", "format": "uuid" })),
         };

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use crate::api::openapi::operation::{Operation, operation};
 use crate::api::pictures::{CheckText, Where};
 use crate::censor::Document;
+use crate::frames::Stats;
 use crate::inspect::Report;
 
 pub(super) fn all() -> Vec<Operation> {
-    vec![check(), process()]
+    vec![check(), process(), stats(), live(), upload()]
 }
 
 fn report() -> Value {
@@ -104,4 +105,60 @@ fn process() -> Operation {
         )
         .takes_also("multipart/form-data", form(&["picture"]));
     pictures(operation)
+}
+
+fn stats() -> Operation {
+    let frames = json!({ "received": 120, "processed": 118, "dropped": 2, "failed": 0 });
+    operation("get", "/streaming/stats", "pictures", "Sessions of frames").gives::<Stats>(
+        200,
+        "The open sessions, and what was done since the start of the process.",
+        json!({
+            "active": 1,
+            "maxSessions": 10,
+            "memoryBytes": 51_200,
+            "maxMemoryBytes": 2_147_483_648_u64,
+            "idleSeconds": 300,
+            "frames": frames,
+            "sessions": [{
+                "sessionId": "cam-1",
+                "kind": "live",
+                "startedAt": "2026-11-21T20:00:00Z",
+                "silentSeconds": 0.04,
+                "memoryBytes": 51_200,
+                "frames": frames,
+            }],
+        }),
+    )
+}
+
+/// What every socket may be refused for.
+fn socket(operation: Operation) -> Operation {
+    operation
+        .gives_nothing(101, "The socket is open.")
+        .may(404, "Sessions of frames are switched off; `switched-off`.")
+        .may(426, "The request asks for no WebSocket; `upgrade-required`.")
+        .may(503, "So many sessions are open already: `too-many-sessions`; or shutting down.")
+}
+
+fn live() -> Operation {
+    let operation =
+        operation("get", "/ws/stream/{sessionId}", "pictures", "Frames one by one (WebSocket)")
+            .about(
+                "Each binary message is a picture; it is answered by its verdict (JSON, with \
+                 `frameId` counted from 1) and then the censored picture (JPEG). At most ten wait: \
+                 then the oldest is given up (`{\"frameId\": n, \"dropped\": true}`). Browsers offer the \
+                 protocols `scrim` and `bearer.TOKEN`. See docs/API.md.",
+            )
+            .query::<Where>();
+    socket(operation).may(409, "A session of that name is open; `session-taken`.")
+}
+
+fn upload() -> Operation {
+    let operation =
+        operation("get", "/stream", "pictures", "Frames to a censored video (WebSocket)").about(
+            "SESSION_START, then each FRAME (JSON, then a binary message) is acknowledged, then \
+             SESSION_END; the result is a report (JSON) and the censored video (MP4, in binary \
+             messages). See docs/API.md.",
+        );
+    socket(operation)
 }
