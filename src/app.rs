@@ -16,6 +16,7 @@ use crate::api::{
 };
 use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Service};
+use crate::inspect::Inspector;
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::notify::Sender;
@@ -143,6 +144,7 @@ impl App {
             manager,
             metrics: metrics.clone(),
             registry: Arc::new(names),
+            inspector: Inspector::new(detect.clone(), config.pictures.limits()),
             health: health.clone(),
             feed: feed_handle,
             keys: keys.clone(),

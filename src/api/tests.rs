@@ -22,10 +22,12 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 mod history;
+mod pictures;
 
 use super::*;
 use crate::censor::Document;
 use crate::config::{Audience, Config, DEV_API_KEY, DEV_API_SECRET, Environment};
+use crate::detect;
 use crate::session::{
     self, Command, Event, Origin, Refusal, StartError, Statistics, Summary, Target,
 };
@@ -145,6 +147,12 @@ fn obey(command: Command, streams: &mut Vec<Summary>) -> String {
             let _ = reply.send(serde_json::from_str::<Document>(text).unwrap().resolve());
             format!("configured {room}")
         }
+        Command::Preview { room, rules, reply } => {
+            let problems = rules.check(&["FACE_FEMALE"]);
+            let answer = (rules.over(&Document::default()), rules.resolve());
+            let _ = reply.send(if problems.is_empty() { Ok(answer) } else { Err(problems) });
+            format!("preview {room:?}")
+        }
         Command::SetRules { scope, saved, reply } => {
             let _ = reply.send(());
             let mode = saved.document.and_then(|document| document.mode);
@@ -175,6 +183,42 @@ fn strict() -> Config {
     config
 }
 
+/// Sees a face on the left of every picture.
+struct Sees;
+
+impl detect::Model for Sees {
+    fn name(&self) -> &str {
+        "sees"
+    }
+
+    fn bucket(&self, _: &Arc<crate::media::Picture>) -> u32 {
+        1
+    }
+
+    fn open(&self) -> Result<detect::Opened, detect::Error> {
+        let (detector, provider) = (Box::new(Self), "script".to_owned());
+        let classes = vec!["FACE_FEMALE".into()];
+        Ok(detect::Opened { detector, provider, fallback: None, batches: false, classes })
+    }
+}
+
+impl detect::Detector for Sees {
+    fn detect(
+        &mut self,
+        inputs: &[Arc<crate::media::Picture>],
+    ) -> Result<Vec<Vec<detect::Finding>>, detect::Error> {
+        let rect = crate::media::Rect::new(0.0, 0.0, 20.0, 20.0);
+        let face = detect::Finding { class: "FACE_FEMALE".into(), score: 0.8, rect };
+        Ok(inputs.iter().map(|_| vec![face.clone()]).collect())
+    }
+}
+
+fn inspector(limits: crate::inspect::Limits) -> Inspector {
+    let config = detect::Config { workers: 1, ..detect::Config::default() };
+    let service = detect::Service::start_with(&config, vec![Arc::new(Sees)], |_| {}).unwrap();
+    Inspector::new(service, limits)
+}
+
 fn bench(config: Config) -> Bench {
     bench_with(config, router)
 }
@@ -203,11 +247,13 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let manager = Manager::new(commands, events.clone());
     // Told by nobody to run: these tests look at what the manager is told.
     let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone(), false);
+    let inspector = inspector(config.pictures.limits());
     let parts = Parts {
         config: Arc::new(config),
         manager,
         metrics,
         registry: Arc::new(registry),
+        inspector,
         health: Arc::new(Health(well.clone())),
         feed,
         keys: keys.clone(),
