@@ -29,9 +29,11 @@ use crate::telemetry::{Breaker, Metrics, trace};
 use crate::track;
 
 mod first_key;
+mod follow;
 mod gauges;
 mod history;
 
+use follow::{Follower, Hearing};
 use history::History;
 
 /// Events that a slow reader may be behind before it loses the oldest.
@@ -54,6 +56,7 @@ pub struct App {
     router: axum::Router,
     tls: Option<Tls>,
     keys: Keys,
+    follower: Follower,
     stop: CancellationToken,
 }
 
@@ -83,7 +86,7 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
-        let History { store, kept, webhooks } = history::open(&config).await?;
+        let History { store, kept, changes, webhooks } = history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
@@ -127,6 +130,8 @@ impl App {
         let keys = Keys::new(Arc::new(store.clone()));
         keys.refresh().await.context("cannot read the API keys")?;
         first_key::make(&config, &keys).await;
+        let (hearing, follower) =
+            Follower::new(store.clone(), manager.clone(), keys.clone(), changes);
         let stop = CancellationToken::new();
         let health = Arc::new(Probe {
             credentials,
@@ -135,6 +140,7 @@ impl App {
             load,
             store: store.clone(),
             journal: journal.clone(),
+            hearing,
             metrics: metrics.clone(),
             told: Mutex::default(),
         });
@@ -167,6 +173,7 @@ impl App {
             router,
             tls,
             keys,
+            follower,
             stop,
         })
     }
@@ -194,6 +201,7 @@ impl App {
             router,
             tls,
             keys,
+            follower,
             stop,
         } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
@@ -210,6 +218,7 @@ impl App {
             edge.spawn("certificate", |stop| tls.run(stop));
         }
         edge.spawn("keys", |stop| keys.run(stop));
+        edge.spawn("follower", |stop| follower.run(stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("journal", |stop| journal.run(stop));
         if let Some(sender) = sender {
@@ -343,6 +352,7 @@ struct Probe {
     load: watch::Receiver<Load>,
     store: Store,
     journal: Journal,
+    hearing: Hearing,
     metrics: Metrics,
     /// What was logged of LiveKit last.
     told: Mutex<Option<String>>,
@@ -355,7 +365,7 @@ impl HealthSource for Probe {
             let live: Vec<_> = streams.iter().filter(|s| s.state != State::Ended).collect();
             let (livekit, database) = tokio::join!(
                 self.livekit(&live),
-                history::look(&self.store, &self.journal, &self.metrics)
+                history::look(&self.store, &self.journal, &self.hearing, &self.metrics)
             );
             Dependencies {
                 livekit,

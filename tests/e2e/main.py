@@ -12,7 +12,7 @@ import judge
 
 FILES = (
     "test_setup", "test_media", "test_faults", "test_access", "test_security", "test_api", "test_history",
-    "test_monitoring", "test_life",
+    "test_drill", "test_monitoring", "test_life",
 )
 
 
