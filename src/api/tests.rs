@@ -158,9 +158,13 @@ fn obey(command: Command, streams: &mut Vec<Summary>) -> String {
             let mode = saved.document.and_then(|document| document.mode);
             format!("rules of {} {} {mode:?}", scope.name(), saved.version)
         }
-        Command::SetThreshold { room, class, threshold, reply } => {
+        Command::SetThreshold { room, class, threshold, reply, .. } => {
             let _ = reply.send(());
             format!("threshold {room} {class:?} {threshold:?}")
+        }
+        Command::Hear(news, reply) => {
+            let _ = reply.send(true);
+            format!("hear {news:?}")
         }
         Command::Viewers { room, identity, joined } => format!("viewer {room} {identity} {joined}"),
         Command::Close(reply) => {

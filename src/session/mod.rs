@@ -29,7 +29,7 @@ mod stream;
 pub use admission::{Limits, Refusal};
 pub use load::{Load, Sampler};
 pub use registry::Registry;
-pub use rulebook::Kept;
+pub use rulebook::{Kept, News};
 
 /// What holds for every stream of this process.
 #[derive(Clone, Debug)]
@@ -321,9 +321,15 @@ pub enum Command {
         class: Option<String>,
         /// From which score a finding counts.
         threshold: Option<f32>,
+        /// The number of the change, among those of all thresholds.
+        change: u64,
         /// It holds now.
         reply: oneshot::Sender<()>,
     },
+    /// What another process on the same database may have changed, effective at once on the
+    /// streams that it is for. Answers `false` when thresholds have changed here since they were
+    /// read.
+    Hear(Box<News>, oneshot::Sender<bool>),
     /// Viewers came to or left a processed room (from LiveKit's webhooks).
     Viewers {
         /// The processed room.
@@ -474,8 +480,20 @@ impl Manager {
         self.ask(|reply| Command::SetRules { scope, saved, reply }).await.ok_or(Closed)
     }
 
+    /// Takes what another process on the same database may have changed; on running streams at
+    /// once. Older versions of rules than known change nothing. `false`: thresholds were not taken,
+    /// because they have changed here since they were read.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn hear(&self, news: News) -> Result<bool, Closed> {
+        self.ask(|reply| Command::Hear(Box::new(news), reply)).await.ok_or(Closed)
+    }
+
     /// Makes a threshold hold that feedback has moved, or all go back (`None`) to what the rules
-    /// say; on the room's running stream at once.
+    /// say; on the room's running stream at once. `change` is the number that the database gave
+    /// the change.
     ///
     /// # Errors
     ///
@@ -485,8 +503,9 @@ impl Manager {
         room: String,
         class: Option<String>,
         threshold: Option<f32>,
+        change: u64,
     ) -> Result<(), Closed> {
-        let set = |reply| Command::SetThreshold { room, class, threshold, reply };
+        let set = |reply| Command::SetThreshold { room, class, threshold, change, reply };
         self.ask(set).await.ok_or(Closed)
     }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
+use super::changes::Area;
 use super::sql::Columns;
 use super::{Change, Error, Sql, Store, micros};
 use crate::censor::Document;
@@ -122,6 +123,14 @@ impl Store {
             let action = if after.document.is_some() { "rules.set" } else { "rules.delete" };
             let change = Change::between(&json(&before), &json(&after));
             change.note(by, action, scope.name(), now).run(connection).await?;
+            if let Scope::Room(room) = scope {
+                // What its stream was started with is over, whoever runs it.
+                Sql::new("update rooms set rules = '{}' where room = ")
+                    .bind(room.as_str())
+                    .run(connection)
+                    .await?;
+            }
+            Area::Rules.count(connection).await?;
             Ok((before, after))
         })
         .await

@@ -46,6 +46,8 @@ struct Answer {
     /// Media type, schema and example; `None` for an empty body.
     content: Option<(&'static str, Option<MakeSchema>, Value)>,
     headers: &'static [&'static str],
+    /// What can be done next with what it says: a name, and a link as OpenAPI has it.
+    links: Vec<(&'static str, Value)>,
 }
 
 /// One route and method.
@@ -144,7 +146,14 @@ impl Operation {
     ) -> Self {
         let schema: MakeSchema = SchemaGenerator::subschema_for::<T>;
         let content = Some(("application/json", Some(schema), example));
-        self.answer(Answer { status, other: Vec::new(), description, content, headers: &[] })
+        self.answer(Answer {
+            status,
+            other: Vec::new(),
+            description,
+            content,
+            headers: &[],
+            links: Vec::new(),
+        })
     }
 
     /// An answer that is not JSON; `kind` is its media type.
@@ -155,12 +164,26 @@ impl Operation {
         example: &str,
     ) -> Self {
         let content = Some((kind, None, example.into()));
-        self.answer(Answer { status: 200, other: Vec::new(), description, content, headers: &[] })
+        self.answer(Answer {
+            status: 200,
+            other: Vec::new(),
+            description,
+            content,
+            headers: &[],
+            links: Vec::new(),
+        })
     }
 
     /// An answer without a body.
     pub(super) fn gives_nothing(self, status: u16, description: &'static str) -> Self {
-        self.answer(Answer { status, other: Vec::new(), description, content: None, headers: &[] })
+        self.answer(Answer {
+            status,
+            other: Vec::new(),
+            description,
+            content: None,
+            headers: &[],
+            links: Vec::new(),
+        })
     }
 
     /// Headers of the last answer, by their names among the shared ones.
@@ -169,6 +192,24 @@ impl Operation {
             answer.headers = headers;
         }
         self
+    }
+
+    /// What can be done next with the last answer: a name, the operation, and what it takes from the
+    /// answer (`parameters` or `requestBody`, as OpenAPI has it).
+    pub(super) fn leads_to(mut self, name: &'static str, operation: &str, takes: Value) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            let mut link = takes;
+            link["operationId"] = operation.into();
+            answer.links.push((name, link));
+        }
+        self
+    }
+
+    /// The operations that its answers lead to.
+    #[cfg(test)]
+    pub(super) fn next(&self) -> impl Iterator<Item = &str> {
+        let links = self.answers.iter().flat_map(|answer| &answer.links);
+        links.filter_map(|(_, link)| link["operationId"].as_str())
     }
 
     /// Another media type of the last answer.
@@ -279,6 +320,11 @@ impl Operation {
             for (kind, example) in &answer.other {
                 one["content"][*kind] =
                     json!({ "schema": { "type": "string" }, "example": example });
+            }
+            if !answer.links.is_empty() {
+                let links =
+                    answer.links.iter().map(|(name, link)| ((*name).to_owned(), link.clone()));
+                one["links"] = links.collect::<Map<_, _>>().into();
             }
             all.insert(answer.status.to_string(), one);
         }

@@ -79,9 +79,14 @@ fn keys() -> Vec<Operation> {
         .by(Who::Admin)
         .takes::<keys::routes::Ask>(json!({ "name": "encoder in studio 2", "role": "service" }))
         .gives::<keys::routes::Made>(201, "The key, for this once.", made)
+        .leads_to(
+            "revoke",
+            "delete-keys-key",
+            json!({ "parameters": { "key": "$response.body#/id" } }),
+        )
         .may(409, "There are 1,000 keys already; `too-many-keys`.");
     let revoke = operation("delete", "/keys/{key}", "keys", "Revoke an API key")
-        .about("At once in this process, within seconds in others on the same database.")
+        .about("At once in this process, within a second in others on the same database.")
         .by(Who::Admin)
         .gives::<keys::routes::Listed>(200, "The key, which opens nothing any more.", key)
         .may(404, "There is no such key; `unknown-key`.");
