@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 
 use super::sql::Columns;
-use super::{Change, Error, Sql, Store, micros};
+use super::{Change, Error, Sql, Store, micros, versions};
 use crate::censor::Document;
 
 /// Whose rules.
@@ -18,7 +18,7 @@ pub enum Scope {
 
 impl Scope {
     /// Its key in the database, and its name in the audit log is `global` or the room's.
-    fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         match self {
             Self::Global => "",
             Self::Room(room) => room,
@@ -122,6 +122,7 @@ impl Store {
             let action = if after.document.is_some() { "rules.set" } else { "rules.delete" };
             let change = Change::between(&json(&before), &json(&after));
             change.note(by, action, scope.name(), now).run(connection).await?;
+            versions::keep(connection, scope, &after, by, now).await?;
             Ok((before, after))
         })
         .await

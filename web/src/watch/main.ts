@@ -65,7 +65,7 @@ function start(app: Element): void {
   addEventListener("online", () => take({ kind: "online", on: true }));
   addEventListener("offline", () => take({ kind: "online", on: false }));
   new Viewing(
-    { room, name: "viewer", sound: true },
+    { room, as: { viewer: "viewer" }, sound: true },
     {
       happened: take,
       video: (track, publication) => player.video(track, publication),
