@@ -352,6 +352,7 @@ class Page {
       icon(muted ? "micOff" : "mic"),
       muted ? t.broadcast.muteOff : t.broadcast.muteOn,
     );
+    this.mute.title = t.broadcast.muteHelp;
     this.mute.setAttribute("aria-pressed", String(muted));
     this.mute.disabled = !track;
   }
