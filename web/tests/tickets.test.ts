@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { expect, forget, ticketFor } from "../src/lib/tickets";
+import { expect, forget, prepare, ticketFor } from "../src/lib/tickets";
 
 /** What was asked of the server. */
 let asked: { path: string; body: { roomNames?: string[]; roomName?: string } }[] = [];
@@ -56,9 +56,11 @@ test("more rooms than one call takes are asked for in several", async () => {
   );
 });
 
-test("a viewer asks for itself", async () => {
+test("a viewer asks for itself, and once for what is on its way", async () => {
   const viewer = { room: "wall-3", as: { viewer: "viewer" } };
+  prepare(viewer);
   const ticket = await ticketFor(viewer, never);
+  assert.equal(asked.length, 1);
   assert.equal(ticket.token, "viewer");
   assert.equal(asked[0]?.path, "/token");
   await ticketFor(viewer, never);

@@ -30,6 +30,9 @@ const GATHER = 20;
 /** Tickets that still hold: tiles come and go, and the server counts calls. */
 const tickets = new Map<string, { ticket: Ticket; until: number }>();
 
+/** Viewers' tickets that are on their way. */
+const coming = new Map<string, Promise<Ticket>>();
+
 /** Rooms that will be monitored soon, so that they share the next call. */
 let soon: readonly string[] = [];
 
@@ -62,15 +65,31 @@ export async function ticketFor(watcher: Watcher, signal: AbortSignal): Promise<
   const held = known(key);
   if (held) return held;
   if (as !== "monitor") {
-    const body = { roomName: room, participantName: `${as.viewer}-${unique()}`, role: "viewer" };
-    const ticket = await call<Ticket>("POST", "/token", { body, signal });
-    keep(key, ticket);
-    return ticket;
+    const asked = coming.get(key) ?? viewers(key, room, as.viewer, signal);
+    coming.set(key, asked);
+    return asked;
   }
   await monitors(room);
   const ticket = known(key);
   if (!ticket) throw new Error(fill(t.common.noTicket, { room }));
   return ticket;
+}
+
+async function viewers(key: string, room: string, name: string, signal: AbortSignal) {
+  const body = { roomName: room, participantName: `${name}-${unique()}`, role: "viewer" };
+  try {
+    const ticket = await call<Ticket>("POST", "/token", { body, signal });
+    keep(key, ticket);
+    return ticket;
+  } finally {
+    coming.delete(key);
+  }
+}
+
+/** Asks for a viewer's ticket that will be wanted at once: it comes while the page is made. */
+export function prepare(watcher: Watcher): void {
+  // Whoever wants the ticket asks again and is told why there is none.
+  ticketFor(watcher, new AbortController().signal).catch(() => undefined);
 }
 
 /** Lets go of a ticket that was not taken. */
