@@ -10,8 +10,9 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const SHOTS = process.env.SCRIM_SHOTS_DIR ?? join(ROOT, "docs/screenshots");
 const SIZES = { phone: [390, 844], tablet: [820, 1180], desktop: [1440, 900] };
 
-/** axe's findings that keep people out, and a picture in each size and colour scheme. */
-export async function check(name, one) {
+/** axe's findings that keep people out, and a picture in each size and colour scheme, of a part of a
+ *  long page where one is named. */
+export async function check(name, one, part = null) {
   for (const scheme of ["light", "dark"]) {
     await one.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     for (const [size, [width, height]] of Object.entries(SIZES)) {
@@ -21,6 +22,7 @@ export async function check(name, one) {
       );
       const wide = await one.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${name} at ${width} px is ${wide} px too wide`);
+      if (part) await one.locator(part).evaluate((element) => element.scrollIntoView());
       if (process.env.SCRIM_SCREENSHOTS) await shoot(one, `${name}-${size}-${scheme}`);
     }
     await one.evaluate(AXE);

@@ -72,7 +72,7 @@ test("versions: who changed what, and the way back", async () => {
   assert.match(told[0], /Forbidden words: is now damn/);
   assert.match(told[1], /Face, male: from score: was 0.25 → is now 0.4/);
   assert.match(told[1], /Padding: was 0.15 → is now not said/);
-  await check("operate-rules-versions", operator);
+  await check("operate-rules-versions", operator, "section:has(.versions)");
 
   // Back to the first: asked, written as the fourth, and shown in the form.
   await operator.getByRole("button", { name: "Restore version 1" }).click();
@@ -169,8 +169,7 @@ test("a dry run shows what would be covered, where and why, and what went wrong"
   ]);
   assert.ok(Math.abs((mark.x - image.x) / image.width - x / WIDTH) < 0.01);
   assert.ok(Math.abs(mark.height / image.height - height / HEIGHT) < 0.01);
-  await operator.locator(".trial-stage").scrollIntoViewIfNeeded();
-  await check("operate-rules-trial", operator);
+  await check("operate-rules-trial", operator, "section:has(.trial-form)");
   const before = await operator.locator(".trial-stage img").getAttribute("src");
   await operator.getByRole("button", { name: "As viewers see it" }).click();
   await operator.getByAltText("The picture as viewers would see it").waitFor();

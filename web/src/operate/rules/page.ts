@@ -108,8 +108,9 @@ class Editor {
         h("label", { class: "visually-hidden", attrs: { for: "json" } }, words.json),
         this.json,
       ),
-      this.said,
       h("div", { class: "row" }, save, reset),
+      // Below the buttons: it comes and goes as a field is left, and must not move what is clicked.
+      this.said,
       this.trial.element,
       this.versions.element,
     );
