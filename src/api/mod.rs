@@ -20,6 +20,7 @@ mod health;
 mod idempotency;
 mod keys;
 mod limits;
+mod monitor;
 mod names;
 mod notifications;
 mod openapi;
@@ -35,6 +36,7 @@ mod streams;
 mod tests;
 mod tls;
 mod tokens;
+mod versions;
 mod web;
 mod webhook;
 
@@ -221,6 +223,7 @@ fn history() -> Router<State> {
     Router::new()
         .route("/censorship/rules", global)
         .route("/censorship/rules/{room}", room)
+        .route("/censorship/versions", get(versions::list))
         .route("/censorship/sessions", get(streams::sessions))
         .route("/censorship/events", get(detections::list))
         .route("/room/analytics/{room}", get(analytics::room))
@@ -256,6 +259,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/streams/{id}/cover", post(streams::cover))
         .merge(history())
         .route("/token", post(tokens::token))
+        .route("/token/monitor", post(monitor::tokens))
         .route("/livekit/webhook", post(webhook::receive))
         .route("/events", get(events::events))
         .route("/health", get(health::health))

@@ -528,6 +528,40 @@ async fn viewers_get_the_processed_room_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn who_looks_after_streams_gets_many_tokens_at_once_and_is_no_audience() {
+    let bench = bench(strict());
+    let ask = |rooms: &[&str]| json!({ "roomNames": rooms });
+    let (operator, viewer) = (bearer("operator", 60), bearer("viewer", 60));
+    let two = ask(&["stage", "studio"]);
+    assert_problem(&bench.post("/token/monitor", &two).await, 401, "unauthenticated");
+    let refused = bench.post_as("/token/monitor", &two, &viewer).await;
+    assert_problem(&refused, 403, "forbidden");
+    let reply = bench.post_as("/token/monitor", &two, &operator).await;
+    assert_eq!((reply.status, &reply.headers["cache-control"]), (StatusCode::OK, &"no-store".parse().unwrap()));
+    // A wall of tiles must not use up what is meant for starting streams.
+    assert!(reply.headers["ratelimit-policy"].to_str().unwrap().starts_with("\"api\""));
+    let mut identities = std::collections::HashSet::new();
+    for (at, room) in ["stage", "studio"].into_iter().enumerate() {
+        let one = &reply.body["tokens"][at];
+        let token = claims(&one["token"]);
+        assert_eq!((&one["roomName"], &one["processedRoom"]), (&json!(room), &json!(processed(room))));
+        assert_eq!(token.video.room, processed(room));
+        assert!(token.video.hidden && token.video.can_subscribe() && !token.video.can_publish());
+        assert!(!token.video.room_admin && token.attributes.is_empty());
+        identities.insert(token.sub);
+    }
+    assert_eq!(identities.len(), 2);
+    let many: Vec<String> = (0..201).map(|n| format!("room-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for bad in [ask(&[]), ask(&many), ask(&["stage", "a b"]), ask(&["stage-processed"])] {
+        let reply = bench.post_as("/token/monitor", &bad, &operator).await;
+        assert_problem(&reply, 422, "invalid-request");
+    }
+    let all = bench.post_as("/token/monitor", &ask(&many[..200]), &operator).await;
+    assert_eq!(all.body["tokens"].as_array().unwrap().len(), 200);
+}
+
+#[tokio::test]
 async fn without_a_token_401_and_without_the_role_403() {
     let bench = bench(strict());
     let start = json!({ "roomName": "stage" });

@@ -29,6 +29,7 @@ mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod time;
+mod versions;
 mod webhooks;
 mod writer;
 
@@ -54,6 +55,7 @@ pub use rooms::Remembered;
 pub use rules::{Saved, Scope, Stale};
 pub use streams::{Filter as StreamFilter, Record};
 pub use time::{at, micros};
+pub use versions::Version;
 pub use writer::JournalActor;
 
 pub(crate) use sql::Sql;
