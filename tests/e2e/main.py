@@ -11,7 +11,7 @@ import harness
 import judge
 
 FILES = (
-    "test_setup", "test_media", "test_faults", "test_access", "test_security", "test_api", "test_history",
+    "test_setup", "test_media", "test_text", "test_faults", "test_access", "test_security", "test_api", "test_history",
     "test_monitoring", "test_life",
 )
 
