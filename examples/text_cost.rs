@@ -60,9 +60,18 @@ fn main() -> anyhow::Result<()> {
     let without = play(&film, &service, &arguments, false)?;
     let with = play(&film, &service, &arguments, true)?;
     let core = |run: &Run| run.cpu.as_secs_f64() / seconds;
-    println!("{:.1} s of video, {} looks, {:.1} a second", seconds, with.looks, with.looks as f64 / seconds);
+    println!(
+        "{:.1} s of video, {} looks, {:.1} a second",
+        seconds,
+        with.looks,
+        with.looks as f64 / seconds
+    );
     println!("without text: {:.3} of a core", core(&without));
-    println!("with text:    {:.3} of a core, {:.2} times as much", core(&with), core(&with) / core(&without));
+    println!(
+        "with text:    {:.3} of a core, {:.2} times as much",
+        core(&with),
+        core(&with) / core(&without)
+    );
     println!(
         "text alone:   {:.1} ms a look; {} searches of {:.1} megapixels in all, {} readings",
         (with.cpu.as_secs_f64() - without.cpu.as_secs_f64()) * 1e3 / with.looks.max(1) as f64,
@@ -159,10 +168,15 @@ fn draw(picture: &mut Picture, index: u64) {
     let (left, top, dot) = (120, luma.height - 120, 6);
     for y in top - dot..top + 8 * dot {
         for x in left - dot..left + 6 * 6 * dot {
-            let (u, v) = ((x as i64 - left as i64).div_euclid(dot as i64), (y as i64 - top as i64).div_euclid(dot as i64));
-            let letter = usize::try_from(u).ok().and_then(|u| CAPTION.get(u / 6).map(|rows| (rows, u % 6)));
+            let (u, v) = (
+                (x as i64 - left as i64).div_euclid(dot as i64),
+                (y as i64 - top as i64).div_euclid(dot as i64),
+            );
+            let letter =
+                usize::try_from(u).ok().and_then(|u| CAPTION.get(u / 6).map(|rows| (rows, u % 6)));
             let set = letter.is_some_and(|(rows, column)| {
-                let row = usize::try_from(v).ok().and_then(|v| rows.get(v)).copied().unwrap_or_default();
+                let row =
+                    usize::try_from(v).ok().and_then(|v| rows.get(v)).copied().unwrap_or_default();
                 column < 5 && row >> (4 - column) & 1 == 1
             });
             luma.row_mut(y)[x] = if set { 235 } else { 30 };

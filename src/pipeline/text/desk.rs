@@ -92,7 +92,8 @@ impl Desk {
             Some(lane) => lane.look(look),
             None => {
                 let missing = self.reader.is_none();
-                let why = if missing { "no text model is loaded" } else { "no thread looks for text" };
+                let why =
+                    if missing { "no text model is loaded" } else { "no thread looks for text" };
                 look.reply.call(Err(Failure::Failed(why.into())));
             }
         }
@@ -268,16 +269,20 @@ mod tests {
         let mut desk = Desk::new(1, Some(Arc::new(Nobody)), &text_rules());
         let tries = Arc::new(AtomicU32::new(0));
         let counted = tries.clone();
-        desk.start = Box::new(move |stream, reader| {
-            match counted.fetch_add(1, Ordering::Relaxed) {
+        desk.start =
+            Box::new(move |stream, reader| match counted.fetch_add(1, Ordering::Relaxed) {
                 0 | 1 => Err(std::io::Error::other("no thread is left")),
                 _ => Lane::start(stream, reader),
-            }
-        });
+            });
         let start = clock::now();
-        for (milliseconds, tried, fails) in
-            [(0, 1, true), (33, 1, true), (999, 1, true), (1_000, 2, true), (1_500, 2, true), (2_100, 3, false)]
-        {
+        for (milliseconds, tried, fails) in [
+            (0, 1, true),
+            (33, 1, true),
+            (999, 1, true),
+            (1_000, 2, true),
+            (1_500, 2, true),
+            (2_100, 3, false),
+        ] {
             let answer = look(&mut desk, start + Duration::from_millis(milliseconds));
             let failed = matches!(&answer, Err(Failure::Failed(why)) if why.contains("thread"));
             assert_eq!(failed, fails, "{milliseconds}: {answer:?}");
