@@ -4,12 +4,12 @@
 //! again only when its print says that it is another text, when it has grown, or when the reading
 //! was unsure and the line is larger now. Pure.
 
-use super::geometry::{bounds, height, is_sound, length, moved, shifted};
+use super::geometry::{at, bounds, height, is_sound, length, moved, shifted};
 use super::motion::Field;
 use super::print::Print;
 use super::sheet::Sheet;
 use super::template::slide;
-use crate::detect::text::{self, Quad, Reading};
+use crate::detect::text::{self, Point, Quad, Reading};
 use crate::media::{Plane, Rect};
 use crate::track::assign;
 
@@ -54,6 +54,9 @@ pub(super) struct Line {
     readings: u32,
     /// Edges of the picture that cut it when it was read: left, top, right, bottom.
     cut: [bool; 4],
+    /// Whether its beginning, or its end, lay at such an edge.
+    pub starts_outside: bool,
+    pub ends_outside: bool,
 }
 
 /// All lines of a picture.
@@ -145,6 +148,8 @@ impl Lines {
             speed: (0.0, 0.0),
             readings: 0,
             cut: [false; 4],
+            starts_outside: false,
+            ends_outside: false,
         });
     }
 
@@ -156,6 +161,10 @@ impl Lines {
         line.read_at = height(&line.quad);
         line.readings += 1;
         line.cut = to_edges(&bounds(&line.quad), luma).map(|gap| gap <= EDGE);
+        (line.starts_outside, line.ends_outside) = (
+            is_outside(at(&line.quad, 0.0, 0.5), luma),
+            is_outside(at(&line.quad, 1.0, 0.5), luma),
+        );
         line.reading = Some(reading);
         let rect = bounds(&line.quad);
         self.lines.retain(|line| line.id == id || within(&bounds(&line.quad), &rect) < WITHIN);
@@ -243,6 +252,12 @@ fn own(field: &Field, now: &Sheet, rect: &Rect) -> (f32, f32) {
 fn to_edges(rect: &Rect, luma: Plane<'_>) -> [f32; 4] {
     let (width, height) = (luma.width as f32, luma.height as f32);
     [rect.x, rect.y, width - rect.right(), height - rect.bottom()]
+}
+
+/// Whether a point lies at the edge of the picture or beyond.
+fn is_outside(point: Point, luma: Plane<'_>) -> bool {
+    let rect = Rect::new(point.x, point.y, 0.0, 0.0);
+    to_edges(&rect, luma).into_iter().any(|gap| gap <= EDGE)
 }
 
 /// The share of `rect` that lies within `other`.

@@ -7,7 +7,8 @@ use super::geometry::{bounds, height};
 use super::lines::Lines;
 use super::motion::Field;
 use super::sheet::Sheet;
-use super::verdict::{self, Found, Hit};
+use super::stage::Rules;
+use super::verdict::{self, Found};
 use crate::detect::text::{self, Quad, Reading};
 use crate::media::{Plane, Rect};
 
@@ -140,19 +141,35 @@ impl Page {
         self.lines.read(id, reading, luma);
     }
 
-    /// What is covered on the picture of the last look: what `judge` forbids (with `whole`, the
-    /// whole line of it), and, with `unread`, all that nobody has searched or read.
-    pub(super) fn answer(
-        &self,
-        judge: &dyn Fn(&[&str]) -> Vec<Hit>,
-        whole: bool,
-        unread: bool,
-    ) -> Vec<Found> {
-        let mut found = verdict::forbidden(&self.lines, judge, whole);
-        if let Some(seen) = self.seen.as_ref().filter(|_| unread) {
+    pub(super) fn debug(&self) -> String {
+        self.lines
+            .iter()
+            .map(|l| {
+                let r = bounds(&l.quad);
+                format!(
+                    "[{} {:.0},{:.0} {:.0}x{:.0} {} {:?} {:.2}]",
+                    l.id,
+                    r.x,
+                    r.y,
+                    r.w,
+                    r.h,
+                    l.known,
+                    l.reading.as_ref().map(Reading::text),
+                    l.reading.as_ref().map_or(0.0, |r| r.score),
+                )
+            })
+            .collect()
+    }
+
+    /// What is covered on the picture of the last look: what the rules forbid and, where they say
+    /// so, all that nobody has searched or read, and words of which only a part is in the picture.
+    pub(super) fn answer(&self, rules: &Rules) -> Vec<Found> {
+        let mut found = verdict::forbidden(&self.lines, &*rules.judge, rules.whole_line);
+        if let Some(seen) = self.seen.as_ref().filter(|_| rules.cover_unread) {
             let open = areas::patches(&seen.cells, &seen.sheet);
             let lines = self.lines.iter().filter(|line| !line.known).map(|l| bounds(&l.quad));
-            let rects = open.into_iter().chain(lines).chain(self.lines.crowd());
+            let cut = verdict::cut_words(&self.lines, &*rules.cut_word, rules.whole_line);
+            let rects = open.into_iter().chain(lines).chain(self.lines.crowd()).chain(cut);
             found.extend(rects.map(|rect| Found { rect, rule: None }));
         }
         found

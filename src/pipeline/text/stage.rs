@@ -1,5 +1,6 @@
 //! The thread that looks for text in a track's analysed frames, one after the other.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -27,11 +28,17 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Says what is forbidden in lines that stand together.
 pub(crate) type Judge = dyn Fn(&[&str]) -> Vec<Hit> + Send + Sync;
 
+/// Says which characters at a line's end (`true`) or beginning, where it goes on out of sight, may
+/// be a part of a forbidden word.
+pub(crate) type CutWord = dyn Fn(&str, bool) -> Option<Range<usize>> + Send + Sync;
+
 /// What the rules say about text.
 #[derive(Clone)]
 pub(crate) struct Rules {
     /// What is forbidden.
     pub judge: Arc<Judge>,
+    /// What may be forbidden once the rest of it is seen.
+    pub cut_word: Arc<CutWord>,
     /// A forbidden word covers its whole line.
     pub whole_line: bool,
     /// What nobody has read is covered.
@@ -143,8 +150,10 @@ impl Stage {
         let [luma, ..] = picture.planes();
         self.page.see(luma, time);
         let complete = self.search(&picture, until) && self.read(&picture, until);
-        let Rules { judge, whole_line, cover_unread } = &*rules;
-        reply.call(Ok(self.page.answer(&**judge, *whole_line, *cover_unread)));
+        if std::env::var_os("LANE_DBG").is_some() {
+            eprintln!("{:.0} {}", time * 30.0, self.page.debug());
+        }
+        reply.call(Ok(self.page.answer(&rules)));
         if complete {
             self.start_rescan(&picture);
         }

@@ -178,7 +178,14 @@ fn rules(cover_unread: bool) -> Arc<Rules> {
         };
         lines.iter().enumerate().filter_map(hit).collect()
     };
-    Arc::new(Rules { judge: Arc::new(judge), whole_line: false, cover_unread })
+    let cut_word = |line: &str, end: bool| {
+        let part = |part: &&str| if end { line.ends_with(*part) } else { line.starts_with(*part) };
+        let parts = if end { ["cra", "cr"] } else { ["rap", "ap"] };
+        let letters = parts.iter().find(part)?.len();
+        Some(if end { line.len() - letters..line.len() } else { 0..letters })
+    };
+    let (judge, cut_word) = (Arc::new(judge), Arc::new(cut_word));
+    Arc::new(Rules { judge, cut_word, whole_line: false, cover_unread })
 }
 
 /// A stage before a world that goes on at six looks a second.
