@@ -26,6 +26,7 @@
 //! | [`censor`] | what the rules cover, and how it is covered |
 //! | [`store`] | what outlives the process: streams, detections, rules, feedback |
 //! | [`notify`] | tells the operator's own server what happens |
+//! | [`bench`] | `scrim bench`: what this machine bears, without LiveKit |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
@@ -33,6 +34,7 @@
 pub mod api;
 pub mod app;
 pub mod ask;
+pub mod bench;
 pub mod censor;
 pub mod cli;
 pub mod config;
