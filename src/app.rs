@@ -21,15 +21,15 @@ use crate::notify::Sender;
 use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
 use crate::store::{Journal, JournalActor, Keeper, Store};
-use crate::telemetry::{Metrics, trace};
+use crate::telemetry::{Gpus, Metrics, trace};
 
 mod engines;
 mod first_key;
 mod gauges;
 mod history;
 
-use engines::open_detectors;
 pub(crate) use engines::{detection, watch};
+use engines::{open_detectors, open_gpus};
 use history::History;
 
 /// Events that a slow reader may be behind before it loses the oldest.
@@ -83,6 +83,7 @@ impl App {
         let (events, _) = broadcast::channel(EVENTS);
         let History { store, kept, webhooks } = history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
+        let gpus = open_gpus(&config.detect, &mut names);
         let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
             bail!(
@@ -122,6 +123,7 @@ impl App {
         let health = Arc::new(Probe {
             credentials,
             detect: detect.clone(),
+            gpus,
             manager: manager.clone(),
             load,
             store: store.clone(),
@@ -263,6 +265,7 @@ async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {
 struct Probe {
     credentials: Credentials,
     detect: Service,
+    gpus: Option<Arc<Gpus>>,
     manager: Manager,
     load: watch::Receiver<Load>,
     store: Store,
@@ -285,6 +288,7 @@ impl HealthSource for Probe {
                 livekit,
                 database,
                 detectors: self.detect.status().into_iter().map(detector).collect(),
+                gpus: self.gpus.as_ref().map(|gpus| gpus.read()).unwrap_or_default(),
                 streams: live.len(),
                 load: load(&self.load.borrow()),
                 warmed_up: true,

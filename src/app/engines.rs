@@ -1,5 +1,6 @@
 //! What the configuration says of the engines, and detection at start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +11,7 @@ use crate::detect::{self, Health, Manifest, Service};
 use crate::media::clock;
 use crate::pipeline;
 use crate::session::Event;
-use crate::telemetry::{Breaker, Metrics};
+use crate::telemetry::{Breaker, GpuCollector, Gpus, Metrics};
 use crate::track;
 
 /// How the frames of every stream are watched.
@@ -73,6 +74,21 @@ pub(super) async fn open_detectors(
         );
     }
     Ok(service)
+}
+
+/// The driver of the GPUs that models run on, shown in `names`; `None` where none should, or none
+/// answers: then there are no figures, and the models say themselves whether they run.
+pub(super) fn open_gpus(
+    detect: &config::Detect,
+    names: &mut prometheus_client::registry::Registry,
+) -> Option<Arc<Gpus>> {
+    if !detect.providers.iter().any(|name| matches!(name.as_str(), "cuda" | "tensorrt")) {
+        return None;
+    }
+    let gpus = Gpus::open().inspect_err(|error| tracing::warn!(%error, "no figures of the GPU"));
+    let gpus = Arc::new(gpus.ok()?);
+    names.register_collector(Box::new(GpuCollector(gpus.clone())));
+    Some(gpus)
 }
 
 /// A detector got worse or better: metric, event and one log line.

@@ -13,8 +13,6 @@ use crate::media::{Picture, clock};
 const STREAMS: u64 = 50;
 /// How long an answer is worth something.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Requests under way when as many are asked as it takes: two full batches a worker on a GPU.
-const UNDER_WAY: usize = 32;
 
 /// What became of the requests.
 #[derive(Default)]
@@ -24,22 +22,23 @@ struct Tally {
     took: Latencies,
 }
 
-/// Asks for `rate` pictures a second for `span`; 0: a new one with every answer. Blocks.
+/// Asks for `rate` pictures a second for `span`; 0: a new one with every answer, `under_way` at a
+/// time. Blocks.
 pub(super) fn measure(
     detect: &Service,
     pictures: &[Arc<Picture>],
-    rate: u32,
+    (rate, under_way): (u32, usize),
     span: Duration,
 ) -> Demand {
     let tally = Arc::new(Mutex::new(Tally::default()));
-    let (free, places) = sync_channel::<()>(UNDER_WAY);
+    let (free, places) = sync_channel::<()>(under_way);
     let mut asked = 0_u64;
     let began = clock::now();
     while began.elapsed() < span {
         if rate > 0 {
             let due = began + Duration::from_secs_f64(asked as f64 / f64::from(rate));
             std::thread::sleep(due.saturating_duration_since(clock::now()));
-        } else if asked >= UNDER_WAY as u64 && places.recv_timeout(PATIENCE).is_err() {
+        } else if asked >= under_way as u64 && places.recv_timeout(PATIENCE).is_err() {
             break;
         }
         let (tally, free) = (tally.clone(), free.clone());

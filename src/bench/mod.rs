@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use crate::app;
 use crate::censor::{Document, Policy};
 use crate::config::Config;
-use crate::detect::{Manifest, Service};
+use crate::detect::{DetectorStatus, Manifest, Role, Service};
 use crate::load;
 use crate::media::clock;
 use crate::telemetry::{Gpus, NoGpu};
@@ -115,10 +115,11 @@ async fn measure(
         tokio::task::spawn_blocking(move || Service::start(&settings, &chosen, |_| ())).await??
     };
     let pictures = Arc::new(clip::pictures(&clip, options.pictures)?);
+    let under_way = under_way(&service, settings.batch_size);
     for rate in options.demand.clone() {
         eprintln!("detection alone, asked for {rate} pictures a second");
         let (service, pictures, span) = (service.clone(), pictures.clone(), options.seconds);
-        let measure = move || demand::measure(&service, &pictures, rate, span);
+        let measure = move || demand::measure(&service, &pictures, (rate, under_way), span);
         report.demand.push(tokio::task::spawn_blocking(measure).await?);
     }
     let plan = streams::Plan {
@@ -149,6 +150,17 @@ fn policy(options: &Options, config: &Config) -> anyhow::Result<Arc<Policy>> {
         rules = above.over(&rules);
     }
     Ok(Arc::new(rules.resolve()))
+}
+
+/// Requests that keep every worker busy: one that runs and one that waits, batches on a GPU.
+fn under_way(service: &Service, batch: usize) -> usize {
+    let status = service.status();
+    let regions = status.iter().filter(|status| status.role == Role::Regions);
+    let each = |status: &DetectorStatus| match status.provider.as_str() {
+        "cuda" | "tensorrt" => 2 * status.workers * batch,
+        _ => 2 * status.workers,
+    };
+    regions.map(each).max().unwrap_or(1).max(1)
 }
 
 /// What was out of bounds.

@@ -1,9 +1,14 @@
 //! What NVIDIA's driver says of the machine's GPUs (NVML). Its library is loaded at run time: without
 //! a driver there is nothing to say, and why.
 
+use std::sync::Arc;
+
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 
 /// The driver's library, as the driver installs it.
@@ -82,9 +87,72 @@ impl Gpus {
     }
 }
 
+/// Shows the GPUs to whoever scrapes.
+#[derive(Debug)]
+pub struct GpuCollector(pub Arc<Gpus>);
+
+impl Collector for GpuCollector {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        show(&self.0.read(), encoder)
+    }
+}
+
+/// A name, what it means, and where a GPU's figure comes from.
+type Shown = (&'static str, &'static str, fn(&Gpu) -> Option<f64>);
+
+fn show(gpus: &[Gpu], mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let gauges: [Shown; 5] = [
+        ("scrim_gpu_memory_used_bytes", "Memory of a GPU in use by all processes", |gpu| {
+            gpu.memory_used_bytes.map(|bytes| bytes as f64)
+        }),
+        ("scrim_gpu_memory_bytes", "Memory that a GPU has", |gpu| {
+            gpu.memory_total_bytes.map(|bytes| bytes as f64)
+        }),
+        ("scrim_gpu_busy_ratio", "Share of the last moments in which a GPU worked", |gpu| {
+            gpu.busy_ratio
+        }),
+        ("scrim_gpu_decoder_busy_ratio", "The same for a GPU's video decoders", |gpu| {
+            gpu.decoder_busy_ratio
+        }),
+        ("scrim_gpu_celsius", "Temperature of a GPU", |gpu| gpu.celsius.map(f64::from)),
+    ];
+    for (name, help, figure) in gauges {
+        let kind = ConstGauge::new(0.0).metric_type();
+        let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+        for gpu in gpus {
+            let Some(value) = figure(gpu) else { continue };
+            let labels = [("gpu", gpu.index.to_string()), ("name", gpu.name.clone())];
+            ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
+
     use super::*;
+    use crate::telemetry::render;
+
+    #[derive(Debug)]
+    struct Cards(Vec<Gpu>);
+
+    impl Collector for Cards {
+        fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+            show(&self.0, encoder)
+        }
+    }
+
+    #[test]
+    fn a_scrape_shows_what_each_card_tells() {
+        let card = |index, celsius| Gpu { index, name: "H100".into(), celsius, ..Gpu::default() };
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Cards(vec![card(0, Some(41)), card(1, None)])));
+        let text = render(&registry, false).unwrap();
+        assert!(text.contains("scrim_gpu_celsius{gpu=\"0\",name=\"H100\"} 41"), "{text}");
+        assert!(!text.contains("gpu=\"1\""), "{text}");
+    }
 
     /// On a machine without a driver the reason names what is missing; with one, every card has a
     /// name.

@@ -13,7 +13,7 @@ mod text;
 pub mod trace;
 mod usage;
 
-pub use gpu::{Gpu, Gpus, NoGpu};
+pub use gpu::{Gpu, GpuCollector, Gpus, NoGpu};
 pub use histogram::Histogram;
 pub use labels::{
     Breaker, Direction, Fate, Notice, Outcome, Processor, Reason, Refused, StreamState,
