@@ -75,6 +75,7 @@ impl HealthSource for Health {
                     error: None,
                 },
                 detectors: Vec::new(),
+                gpus: Vec::new(),
                 streams: 0,
                 load: LoadHealth::default(),
                 warmed_up: true,
@@ -537,14 +538,20 @@ async fn who_looks_after_streams_gets_many_tokens_at_once_and_is_no_audience() {
     let refused = bench.post_as("/token/monitor", &two, &viewer).await;
     assert_problem(&refused, 403, "forbidden");
     let reply = bench.post_as("/token/monitor", &two, &operator).await;
-    assert_eq!((reply.status, &reply.headers["cache-control"]), (StatusCode::OK, &"no-store".parse().unwrap()));
+    assert_eq!(
+        (reply.status, &reply.headers["cache-control"]),
+        (StatusCode::OK, &"no-store".parse().unwrap())
+    );
     // A wall of tiles must not use up what is meant for starting streams.
     assert!(reply.headers["ratelimit-policy"].to_str().unwrap().starts_with("\"api\""));
     let mut identities = std::collections::HashSet::new();
     for (at, room) in ["stage", "studio"].into_iter().enumerate() {
         let one = &reply.body["tokens"][at];
         let token = claims(&one["token"]);
-        assert_eq!((&one["roomName"], &one["processedRoom"]), (&json!(room), &json!(processed(room))));
+        assert_eq!(
+            (&one["roomName"], &one["processedRoom"]),
+            (&json!(room), &json!(processed(room)))
+        );
         assert_eq!(token.video.room, processed(room));
         assert!(token.video.hidden && token.video.can_subscribe() && !token.video.can_publish());
         assert!(!token.video.room_admin && token.attributes.is_empty());

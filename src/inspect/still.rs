@@ -70,7 +70,7 @@ fn once(
     (time, deadline): (f64, Instant),
 ) -> Result<Seen, Failure> {
     let read: Arc<Mutex<Vec<Read>>> = Arc::default();
-    let (words, into) = (words.clone(), read.clone());
+    let (words, cut, into) = (words.clone(), words.clone(), read.clone());
     let judge = move |lines: &[&str]| {
         let mut read = into.lock().unwrap_or_else(PoisonError::into_inner);
         let mut hits = Vec::new();
@@ -83,7 +83,9 @@ fn once(
         hits
     };
     // What is unread is always told; whether it is covered is decided afterwards.
-    let rules = Rules { judge: Arc::new(judge), whole_line, cover_unread: true };
+    let judge = Arc::new(judge);
+    let cut_word = Arc::new(move |line: &str, end| cut.cut_word(line, end));
+    let rules = Rules { judge, cut_word, whole_line, cover_unread: true };
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     let reply = Reply::new(move |answer| drop(tell.try_send(answer)));
     stage.take(Look { picture: picture.clone(), time, deadline, rules: Arc::new(rules), reply });
