@@ -32,6 +32,7 @@ mod first_key;
 mod follow;
 mod gauges;
 mod history;
+mod resume;
 
 use follow::{Follower, Hearing};
 use history::History;
@@ -57,6 +58,8 @@ pub struct App {
     tls: Option<Tls>,
     keys: Keys,
     follower: Follower,
+    /// Goes on with what the last process left open.
+    resume: BoxFuture<'static, Exit>,
     stop: CancellationToken,
 }
 
@@ -86,7 +89,8 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
-        let History { store, kept, changes, webhooks } = history::open(&config).await?;
+        let History { store, kept, changes, webhooks, interrupted } =
+            history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
@@ -134,7 +138,7 @@ impl App {
             Follower::new(store.clone(), manager.clone(), keys.clone(), changes);
         let stop = CancellationToken::new();
         let health = Arc::new(Probe {
-            credentials,
+            credentials: credentials.clone(),
             detect: detect.clone(),
             manager: manager.clone(),
             load,
@@ -144,6 +148,8 @@ impl App {
             metrics: metrics.clone(),
             told: Mutex::default(),
         });
+        let left = if config.livekit.autostart { interrupted } else { Vec::new() };
+        let resume = resume::run(left, credentials, manager.clone(), stop.clone()).boxed();
         let router = api::router(Parts {
             config: config.clone(),
             manager,
@@ -174,6 +180,7 @@ impl App {
             tls,
             keys,
             follower,
+            resume,
             stop,
         })
     }
@@ -202,6 +209,7 @@ impl App {
             tls,
             keys,
             follower,
+            resume,
             stop,
         } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
@@ -226,6 +234,7 @@ impl App {
         }
         let keeper = Keeper::new(store.clone(), config.database.retention_days);
         edge.spawn("retention", |stop| keeper.run(stop));
+        edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));
         let (watched, shown) = (detect.clone(), metrics.clone());
         edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
