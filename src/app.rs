@@ -29,6 +29,7 @@ mod first_key;
 mod follow;
 mod gauges;
 mod history;
+mod resume;
 
 pub(crate) use engines::{detection, watch};
 use engines::{open_detectors, open_gpus};
@@ -56,6 +57,8 @@ pub struct App {
     tls: Option<Tls>,
     keys: Keys,
     follower: Follower,
+    /// Goes on with what the last process left open.
+    resume: BoxFuture<'static, Exit>,
     stop: CancellationToken,
 }
 
@@ -85,7 +88,8 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
-        let History { store, kept, changes, webhooks } = history::open(&config).await?;
+        let History { store, kept, changes, webhooks, interrupted } =
+            history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let gpus = open_gpus(&config.detect, &mut names);
         let problems = crate::pipeline::problems(&config.rules, &detect);
@@ -127,7 +131,7 @@ impl App {
             Follower::new(store.clone(), manager.clone(), keys.clone(), changes);
         let stop = CancellationToken::new();
         let health = Arc::new(Probe {
-            credentials,
+            credentials: credentials.clone(),
             detect: detect.clone(),
             gpus,
             manager: manager.clone(),
@@ -138,6 +142,8 @@ impl App {
             metrics: metrics.clone(),
             told: Mutex::default(),
         });
+        let left = if config.livekit.autostart { interrupted } else { Vec::new() };
+        let resume = resume::run(left, credentials, manager.clone(), stop.clone()).boxed();
         let router = api::router(Parts {
             config: config.clone(),
             manager,
@@ -169,6 +175,7 @@ impl App {
             tls,
             keys,
             follower,
+            resume,
             stop,
         })
     }
@@ -197,6 +204,7 @@ impl App {
             tls,
             keys,
             follower,
+            resume,
             stop,
         } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
@@ -221,6 +229,7 @@ impl App {
         }
         let keeper = Keeper::new(store.clone(), config.database.retention_days);
         edge.spawn("retention", |stop| keeper.run(stop));
+        edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));
         let (watched, shown) = (detect.clone(), metrics.clone());
         edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
