@@ -16,6 +16,7 @@ use crate::api::{
 };
 use crate::config::Config;
 use crate::detect::{self, Health, Manifest, Service};
+use crate::inspect::Inspector;
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::notify::Sender;
@@ -29,9 +30,11 @@ use crate::telemetry::{Breaker, Metrics, trace};
 use crate::track;
 
 mod first_key;
+mod follow;
 mod gauges;
 mod history;
 
+use follow::{Follower, Hearing};
 use history::History;
 
 /// Events that a slow reader may be behind before it loses the oldest.
@@ -54,6 +57,7 @@ pub struct App {
     router: axum::Router,
     tls: Option<Tls>,
     keys: Keys,
+    follower: Follower,
     stop: CancellationToken,
 }
 
@@ -83,7 +87,7 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
-        let History { store, kept, webhooks } = history::open(&config).await?;
+        let History { store, kept, changes, webhooks } = history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
@@ -127,6 +131,8 @@ impl App {
         let keys = Keys::new(Arc::new(store.clone()));
         keys.refresh().await.context("cannot read the API keys")?;
         first_key::make(&config, &keys).await;
+        let (hearing, follower) =
+            Follower::new(store.clone(), manager.clone(), keys.clone(), changes);
         let stop = CancellationToken::new();
         let health = Arc::new(Probe {
             credentials,
@@ -135,6 +141,7 @@ impl App {
             load,
             store: store.clone(),
             journal: journal.clone(),
+            hearing,
             metrics: metrics.clone(),
             told: Mutex::default(),
         });
@@ -143,6 +150,7 @@ impl App {
             manager,
             metrics: metrics.clone(),
             registry: Arc::new(names),
+            inspector: Inspector::new(detect.clone(), config.pictures.limits()),
             health: health.clone(),
             feed: feed_handle,
             keys: keys.clone(),
@@ -167,6 +175,7 @@ impl App {
             router,
             tls,
             keys,
+            follower,
             stop,
         })
     }
@@ -194,6 +203,7 @@ impl App {
             router,
             tls,
             keys,
+            follower,
             stop,
         } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
@@ -210,6 +220,7 @@ impl App {
             edge.spawn("certificate", |stop| tls.run(stop));
         }
         edge.spawn("keys", |stop| keys.run(stop));
+        edge.spawn("follower", |stop| follower.run(stop));
         edge.spawn("events", |stop| feed.run(stop));
         edge.spawn("journal", |stop| journal.run(stop));
         if let Some(sender) = sender {
@@ -343,6 +354,7 @@ struct Probe {
     load: watch::Receiver<Load>,
     store: Store,
     journal: Journal,
+    hearing: Hearing,
     metrics: Metrics,
     /// What was logged of LiveKit last.
     told: Mutex<Option<String>>,
@@ -355,7 +367,7 @@ impl HealthSource for Probe {
             let live: Vec<_> = streams.iter().filter(|s| s.state != State::Ended).collect();
             let (livekit, database) = tokio::join!(
                 self.livekit(&live),
-                history::look(&self.store, &self.journal, &self.metrics)
+                history::look(&self.store, &self.journal, &self.hearing, &self.metrics)
             );
             Dependencies {
                 livekit,

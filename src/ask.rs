@@ -1,11 +1,16 @@
 //! `scrim health`: asks the server that runs on this machine how it is. For health checks of
 //! containers and units, where no other client may be installed.
 
+mod pinned;
+
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+
+use crate::config::Http;
 
 /// How long an answer may take: shorter than the time-outs of the usual health checks.
 const LIMIT: Duration = Duration::from_millis(2_500);
@@ -44,15 +49,16 @@ pub enum Error {
     },
 }
 
-/// Asks the server that listens on `listen`, without TLS; what it says.
+/// Asks the server that this configuration is for, with TLS where it says so; what it says.
 ///
 /// # Errors
 ///
-/// When it does not answer within 2.5 s, or says anything but 200.
-pub async fn ask(listen: SocketAddr, question: Question) -> Result<String, Error> {
-    let address = reachable(listen);
+/// When it does not answer within 2.5 s, shows another certificate than the configuration names, or
+/// says anything but 200.
+pub async fn ask(http: &Http, question: Question) -> Result<String, Error> {
+    let address = reachable(http.listen);
     let unreachable = |source| Error::Unreachable { address, source };
-    let answer = tokio::time::timeout(LIMIT, exchange(address, question)).await;
+    let answer = tokio::time::timeout(LIMIT, exchange(http, address, question)).await;
     let answer = answer.map_err(|_| unreachable(std::io::ErrorKind::TimedOut.into()))?;
     let answer = answer.map_err(unreachable)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -74,16 +80,33 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// HTTP/1.0: the answer ends with the connection.
-async fn exchange(address: SocketAddr, question: Question) -> std::io::Result<String> {
+async fn exchange(http: &Http, address: SocketAddr, question: Question) -> std::io::Result<String> {
     let path = match question {
         Question::Live => "/health/live",
         Question::Ready => "/health/ready",
     };
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let stream = TcpStream::connect(address).await?;
+    if http.tls() {
+        let stream = pinned::connect(stream, address.ip(), &http.tls_certificate).await?;
+        return converse(stream, &request).await;
+    }
+    converse(stream, &request).await
+}
+
+/// HTTP/1.0: the answer ends with the connection.
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &str,
+) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.take(ANSWER).read_to_end(&mut answer).await?;
+    match stream.take(ANSWER).read_to_end(&mut answer).await {
+        Ok(_) => {}
+        // The other side closed without TLS's own goodbye: the status line came before it.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof && !answer.is_empty() => {}
+        Err(error) => return Err(error),
+    }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
@@ -106,8 +129,9 @@ mod tests {
         let server = std::future::IntoFuture::into_future(axum::serve(listener, router));
         let story = async {
             let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            assert_eq!(ask(listen, Question::Live).await.unwrap(), "alive");
-            let error = ask(listen, Question::Ready).await.unwrap_err().to_string();
+            let http = Http { listen, ..Http::default() };
+            assert_eq!(ask(&http, Question::Live).await.unwrap(), "alive");
+            let error = ask(&http, Question::Ready).await.unwrap_err().to_string();
             assert!(error.contains("503") && error.ends_with("starting"), "{error}");
         };
         tokio::select! {
@@ -119,7 +143,8 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_said_so() {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let error = ask(free, Question::Live).await.unwrap_err();
+        let http = Http { listen: free, ..Http::default() };
+        let error = ask(&http, Question::Live).await.unwrap_err();
         assert!(error.to_string().starts_with(&format!("no answer from {free}: ")), "{error}");
     }
 

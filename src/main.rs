@@ -35,7 +35,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Health { live } => {
             let config = cli.load(&cli::environment())?;
             let question = if live { Question::Live } else { Question::Ready };
-            println!("{}", ask(config.http.listen, question).await?);
+            println!("{}", ask(&config.http, question).await?);
         }
         Command::Token(token) => {
             let config = cli.load(&cli::environment())?;

@@ -74,7 +74,7 @@ pub(super) async fn detection(
     };
     let answer = state.store().feedback(&said).await?;
     let (room, class, threshold) = (said.room.clone(), said.class.clone(), answer.after as f32);
-    state.manager().set_threshold(room, Some(class), Some(threshold)).await?;
+    state.manager().set_threshold(room, Some(class), Some(threshold), answer.change).await?;
     tracing::info!(
         target: "scrim::audit", room = said.room, class = said.class, correct = said.correct,
         before = answer.before, after = answer.after, by = said.by, "feedback"
@@ -113,7 +113,7 @@ async fn reset(
     by: &str,
 ) -> Result<StatusCode, Problem> {
     check_room(&room).map_err(|error| Problem::invalid(&[error]))?;
-    state.store().reset_feedback(&room, class.as_deref(), by).await?;
-    state.manager().set_threshold(room, class, None).await?;
+    let change = state.store().reset_feedback(&room, class.as_deref(), by).await?;
+    state.manager().set_threshold(room, class, None, change).await?;
     Ok(StatusCode::NO_CONTENT)
 }

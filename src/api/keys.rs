@@ -25,7 +25,8 @@ pub(super) const KEYS_MAX: usize = 1_000;
 /// Longest name of a key, in characters.
 pub(super) const NAME_MAX: usize = 100;
 
-/// How soon a key that another process made or revoked is known here.
+/// How often last uses are written; also how soon a key that another process made or revoked is
+/// known here, where nobody says earlier that keys have changed.
 const REFRESH: Duration = Duration::from_secs(2);
 
 /// Why the keys could not be read or written, for the log.

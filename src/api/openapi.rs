@@ -180,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn links_lead_to_operations() {
+        let all = operations::all();
+        let names: Vec<String> = all.iter().map(Operation::name).collect();
+        let next: Vec<&str> = all.iter().flat_map(Operation::next).collect();
+        assert!(next.len() >= 5, "{next:?}");
+        for one in next {
+            assert!(names.iter().any(|name| name == one), "{one} is no operation: {names:?}");
+        }
+    }
+
+    #[test]
     fn names_of_operations_are_unique() {
         let mut names: Vec<String> = operations::all().iter().map(Operation::name).collect();
         let count = names.len();

@@ -95,6 +95,7 @@ pub(super) async fn start(
     );
     let detail = Change::is(json!({ "streamId": summary.stream_id }));
     state.journal().audit(&caller.sub, "stream.start", &summary.room_name, detail);
+    state.journal().settled().await;
     let location = format!("/streams/{}", summary.stream_id);
     let started = Started {
         stream_id: summary.stream_id,
@@ -140,6 +141,7 @@ pub(super) async fn end(
     );
     let detail = Change::is(json!({ "streamId": summary.stream_id }));
     state.journal().audit(&caller.sub, "stream.end", &summary.room_name, detail);
+    state.journal().settled().await;
     Ok(Json(summary))
 }
 
@@ -178,6 +180,7 @@ pub(super) async fn cover(
     );
     let detail = Change::is(json!({ "on": ask.on, "mute": ask.mute, "reason": reason }));
     state.journal().audit(&caller.sub, "stream.cover", &summary.room_name, detail);
+    state.journal().settled().await;
     Ok(Json(summary))
 }
 

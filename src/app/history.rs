@@ -3,14 +3,16 @@
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
+use super::follow::Hearing;
 use crate::api::{Condition, DatabaseHealth};
 use crate::config::Config;
+use crate::media::clock;
 use crate::session::Kept;
-use crate::store::{Journal, JournalStatus, Store};
+use crate::store::{Changes, Journal, JournalStatus, Store};
 use crate::telemetry::Metrics;
 
 /// Rooms whose last words are remembered, as many as the sessions remember.
-const ROOMS: u64 = 1_000;
+pub(super) const ROOMS: u64 = 1_000;
 /// How far back LiveKit may deliver an event again.
 const WEBHOOKS: SignedDuration = SignedDuration::from_mins(10);
 /// Ids of webhooks that are remembered.
@@ -22,6 +24,8 @@ const BEHIND: usize = 3_072;
 pub(super) struct History {
     pub store: Store,
     pub kept: Kept,
+    /// The changes that are in it; later ones may be, too.
+    pub changes: Changes,
     /// Webhooks that were dealt with lately.
     pub webhooks: Vec<String>,
 }
@@ -40,6 +44,8 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<History> {
         if interrupted > 0 {
             tracing::warn!(streams = interrupted, "the last process died: its streams are closed");
         }
+        // Before everything that they count.
+        let changes = store.changes().await?;
         let kept = Kept {
             rules: store.all_rules().await?,
             thresholds: store.thresholds().await?,
@@ -47,11 +53,11 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<History> {
             journal: None,
         };
         let webhooks = store.webhooks_since(Timestamp::now() - WEBHOOKS, WEBHOOKS_MAX).await?;
-        Ok::<_, crate::store::Error>((kept, webhooks))
+        Ok::<_, crate::store::Error>((kept, changes, webhooks))
     };
-    let (kept, webhooks) = read.await.context("cannot read the database")?;
+    let (kept, changes, webhooks) = read.await.context("cannot read the database")?;
     tracing::info!(backend = ?store.backend(), rules = kept.rules.len(), "database open");
-    Ok(History { store, kept, webhooks })
+    Ok(History { store, kept, changes, webhooks })
 }
 
 /// The machine's name; a container's is its own.
@@ -62,7 +68,12 @@ fn host() -> String {
 }
 
 /// Looks at the database now. Anyone may read this: what it says itself is for the log.
-pub(super) async fn look(store: &Store, journal: &Journal, metrics: &Metrics) -> DatabaseHealth {
+pub(super) async fn look(
+    store: &Store,
+    journal: &Journal,
+    hearing: &Hearing,
+    metrics: &Metrics,
+) -> DatabaseHealth {
     let answered = store.check().await;
     metrics.database().up.set(answered.is_ok().into());
     let JournalStatus { waiting, lost, failing } = journal.status();
@@ -70,6 +81,9 @@ pub(super) async fn look(store: &Store, journal: &Journal, metrics: &Metrics) ->
         Err(_) => (Condition::Down, Some("the database does not answer; see the log")),
         Ok(_) if failing => {
             (Condition::Degraded, Some("it does not take what is written; see the log"))
+        }
+        Ok(_) if !hearing.is_well(clock::now()) => {
+            (Condition::Degraded, Some("what other processes change is not heard; see the log"))
         }
         Ok(_) if waiting > BEHIND => (Condition::Degraded, Some("more happens than it takes")),
         Ok(_) => (Condition::Up, None),

@@ -29,7 +29,7 @@ mod stream;
 pub use admission::{Limits, Refusal};
 pub use load::{Load, Sampler};
 pub use registry::Registry;
-pub use rulebook::Kept;
+pub use rulebook::{Kept, News};
 
 /// What holds for every stream of this process.
 #[derive(Clone, Debug)]
@@ -293,6 +293,16 @@ pub enum Command {
     CheckRules(Box<Document>, oneshot::Sender<Vec<String>>),
     /// What the rules say of a room: of its stream, or of the next one. Without feedback.
     Configured(String, oneshot::Sender<Policy>),
+    /// What would hold in a room (`None`: in any) with these rules on top, or what is wrong with
+    /// them.
+    Preview {
+        /// The raw room.
+        room: Option<String>,
+        /// Rules on top of the room's.
+        rules: Box<Document>,
+        /// All levels laid over each other and what they mean; or every problem at once.
+        reply: oneshot::Sender<Result<(Document, Policy), Vec<String>>>,
+    },
     /// New rules, effective at once on the streams that they are for.
     SetRules {
         /// Whose rules.
@@ -311,9 +321,15 @@ pub enum Command {
         class: Option<String>,
         /// From which score a finding counts.
         threshold: Option<f32>,
+        /// The number of the change, among those of all thresholds.
+        change: u64,
         /// It holds now.
         reply: oneshot::Sender<()>,
     },
+    /// What another process on the same database may have changed, effective at once on the
+    /// streams that it is for. Answers `false` when thresholds have changed here since they were
+    /// read.
+    Hear(Box<News>, oneshot::Sender<bool>),
     /// Viewers came to or left a processed room (from LiveKit's webhooks).
     Viewers {
         /// The processed room.
@@ -437,6 +453,22 @@ impl Manager {
         self.ask(|reply| Command::Configured(room, reply)).await.ok_or(Closed)
     }
 
+    /// What would hold in a room (`None`: in a room without rules of its own) with `rules` on top:
+    /// all levels laid over each other, and what they mean with what feedback has moved. The inner
+    /// error names everything that is wrong with `rules`. Nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn preview(
+        &self,
+        room: Option<String>,
+        rules: Document,
+    ) -> Result<Result<(Document, Policy), Vec<String>>, Closed> {
+        let rules = Box::new(rules);
+        self.ask(|reply| Command::Preview { room, rules, reply }).await.ok_or(Closed)
+    }
+
     /// Makes rules hold that the database has taken; on running streams at once. Those of a room
     /// replace what its stream was started with. Older versions than known change nothing.
     ///
@@ -448,8 +480,20 @@ impl Manager {
         self.ask(|reply| Command::SetRules { scope, saved, reply }).await.ok_or(Closed)
     }
 
+    /// Takes what another process on the same database may have changed; on running streams at
+    /// once. Older versions of rules than known change nothing. `false`: thresholds were not taken,
+    /// because they have changed here since they were read.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn hear(&self, news: News) -> Result<bool, Closed> {
+        self.ask(|reply| Command::Hear(Box::new(news), reply)).await.ok_or(Closed)
+    }
+
     /// Makes a threshold hold that feedback has moved, or all go back (`None`) to what the rules
-    /// say; on the room's running stream at once.
+    /// say; on the room's running stream at once. `change` is the number that the database gave
+    /// the change.
     ///
     /// # Errors
     ///
@@ -459,8 +503,9 @@ impl Manager {
         room: String,
         class: Option<String>,
         threshold: Option<f32>,
+        change: u64,
     ) -> Result<(), Closed> {
-        let set = |reply| Command::SetThreshold { room, class, threshold, reply };
+        let set = |reply| Command::SetThreshold { room, class, threshold, change, reply };
         self.ask(set).await.ok_or(Closed)
     }
 

@@ -161,12 +161,18 @@ impl Registry {
             Command::Configured(room, reply) => {
                 let _ = reply.send(self.configured(&room, &self.said(&room).rules));
             }
+            Command::Preview { room, rules, reply } => {
+                let _ = reply.send(self.preview(&room.unwrap_or_default(), &rules));
+            }
             Command::SetRules { scope, saved, reply } => {
                 self.set_rules(scope, *saved);
                 let _ = reply.send(());
             }
-            Command::SetThreshold { room, class, threshold, reply } => {
-                self.rulebook.set_threshold(&room, class.as_deref(), threshold);
+            Command::Hear(news, reply) => {
+                let _ = reply.send(self.hear(*news));
+            }
+            Command::SetThreshold { room, class, threshold, change, reply } => {
+                self.rulebook.set_threshold(&room, class.as_deref(), threshold, change);
                 self.tell(|entry| entry.room == room);
                 let _ = reply.send(());
             }
@@ -327,7 +333,8 @@ impl Registry {
         };
         let Some(at) = self.live.iter().position(|e| e.id == id) else { return };
         let mut entry = self.live.remove(at);
-        self.memory.keep(entry.room.clone(), std::mem::take(&mut entry.said));
+        let said = std::mem::take(&mut entry.said);
+        self.memory.keep(entry.room.clone(), said, Timestamp::now());
         self.gauge();
         // Never started: it leaves no trace.
         let Some(end) = end else {

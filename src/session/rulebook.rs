@@ -1,10 +1,23 @@
 //! The rules that the API was told and the thresholds that feedback has moved, as the sessions need
 //! them. Pure; the database is where they are kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::censor::{Document, Policy};
 use crate::store::{Journal, Remembered, Saved, Scope};
+
+/// What another process on the same database may have changed: all that there is of each kind, or
+/// `None` for a kind that was not read.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    /// All rules.
+    pub rules: Option<Vec<(Scope, Saved)>>,
+    /// The number of their last change, or a later one's, and all thresholds: room, class,
+    /// threshold.
+    pub thresholds: Option<(u64, Vec<(String, String, f64)>)>,
+    /// What other processes said of rooms, newest first.
+    pub rooms: Option<Vec<Remembered>>,
+}
 
 /// What the database knew when the process started.
 #[derive(Debug, Default)]
@@ -24,8 +37,13 @@ pub struct Kept {
 pub(super) struct Rulebook {
     global: Saved,
     rooms: HashMap<String, Saved>,
-    thresholds: HashMap<String, BTreeMap<String, f32>>,
+    thresholds: Thresholds,
+    /// The number of the last change of thresholds that is in them.
+    thresholds_at: u64,
 }
+
+/// By room and class.
+type Thresholds = HashMap<String, BTreeMap<String, f32>>;
 
 impl Rulebook {
     /// The rules and thresholds that were kept.
@@ -34,9 +52,7 @@ impl Rulebook {
         for (scope, saved) in rules {
             book.set(scope, saved);
         }
-        for (room, class, threshold) in thresholds {
-            book.set_threshold(&room, Some(&class), Some(threshold as f32));
-        }
+        book.thresholds = by_room(thresholds);
         book
     }
 
@@ -54,13 +70,33 @@ impl Rulebook {
         news
     }
 
-    /// Takes a threshold, or forgets it; without a class, all of the room.
+    /// Takes all thresholds as they were after change number `at`; the rooms where they are others
+    /// now. `None`: a later change is known here already, and they are not taken.
+    pub(super) fn set_thresholds(
+        &mut self,
+        at: u64,
+        thresholds: Vec<(String, String, f64)>,
+    ) -> Option<Vec<String>> {
+        if at < self.thresholds_at {
+            return None;
+        }
+        self.thresholds_at = at;
+        let before = std::mem::replace(&mut self.thresholds, by_room(thresholds));
+        let rooms: BTreeSet<&String> = before.keys().chain(self.thresholds.keys()).collect();
+        let moved = |room: &&String| before.get(*room) != self.thresholds.get(*room);
+        Some(rooms.into_iter().filter(moved).cloned().collect())
+    }
+
+    /// Takes a threshold, or forgets it; without a class, all of the room. `at` is the number of
+    /// the change, among those of all thresholds.
     pub(super) fn set_threshold(
         &mut self,
         room: &str,
         class: Option<&str>,
         threshold: Option<f32>,
+        at: u64,
     ) {
+        self.thresholds_at = self.thresholds_at.max(at);
         match (class, threshold) {
             (Some(class), Some(threshold)) => {
                 let moved = self.thresholds.entry(room.to_owned()).or_default();
@@ -92,8 +128,18 @@ impl Rulebook {
     }
 }
 
+fn by_room(thresholds: Vec<(String, String, f64)>) -> Thresholds {
+    let mut all = Thresholds::default();
+    for (room, class, threshold) in thresholds {
+        all.entry(room).or_default().insert(class, threshold as f32);
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn padding(version: u64, padding: f32) -> Saved {
@@ -131,7 +177,66 @@ mod tests {
         assert_eq!(threshold(&book, "stage", 0.3), 0.4);
         assert_eq!(threshold(&book, "stage", 0.5), 0.5);
         assert_eq!(threshold(&book, "other", 0.3), 0.3);
-        book.set_threshold("stage", None, None);
+        book.set_threshold("stage", None, None, 1);
         assert_eq!(threshold(&book, "stage", 0.3), 0.3);
+    }
+
+    #[test]
+    fn thresholds_of_another_process_are_taken_whole_and_never_go_back() {
+        let all = |threshold| vec![("stage".to_owned(), "A".to_owned(), threshold)];
+        let mut book = Rulebook::new(Vec::new(), all(0.4));
+        assert_eq!(book.set_thresholds(1, all(0.4)), Some(vec![]), "nothing is new");
+        assert_eq!(book.set_thresholds(2, all(0.5)), Some(vec!["stage".into()]));
+        book.set_threshold("stage", Some("A"), Some(0.6), 3);
+        assert_eq!(book.set_thresholds(2, all(0.5)), None, "read before the change here");
+        assert_eq!(book.thresholds["stage"]["A"], 0.6);
+        assert_eq!(book.set_thresholds(4, Vec::new()), Some(vec!["stage".into()]), "reset");
+        assert!(book.thresholds.is_empty());
+    }
+
+    proptest! {
+        /// Two processes change rules through one database, and each hears of the other's changes
+        /// with looks that may come late and out of order. No version goes back, and after a last
+        /// look both say the same as the database.
+        #[test]
+        fn versions_never_go_back_and_meet_in_the_end(
+            steps in prop::collection::vec((0usize..2, 0usize..3, any::<bool>(), 0usize..20), 1..120)
+        ) {
+            let scopes = [Scope::Global, Scope::Room("a".into()), Scope::Room("b".into())];
+            let mut books = [Rulebook::default(), Rulebook::default()];
+            let mut database: HashMap<Scope, Saved> = HashMap::new();
+            let mut looks = vec![Vec::new()];
+            let version = |book: &Rulebook, scope: &Scope| match scope {
+                Scope::Global => book.global.version,
+                Scope::Room(room) => book.rooms.get(room).map_or(0, |saved| saved.version),
+            };
+            for (who, what, change, look) in steps {
+                let before = scopes.each_ref().map(|scope| version(&books[who], scope));
+                if change {
+                    let saved = database.entry(scopes[what].clone()).or_default();
+                    *saved = padding(saved.version + 1, look as f32 / 20.0);
+                    let saved = saved.clone();
+                    books[who].set(scopes[what].clone(), saved);
+                    looks.push(database.clone().into_iter().collect());
+                } else {
+                    for (scope, saved) in looks[look % looks.len()].clone() {
+                        books[who].set(scope, saved);
+                    }
+                }
+                for (scope, before) in scopes.iter().zip(before) {
+                    prop_assert!(version(&books[who], scope) >= before);
+                }
+            }
+            for book in &mut books {
+                for (scope, saved) in database.clone() {
+                    book.set(scope, saved);
+                }
+                for (scope, saved) in &database {
+                    prop_assert_eq!(version(book, scope), saved.version);
+                }
+                let global = database.get(&Scope::Global).and_then(|saved| saved.document.clone());
+                prop_assert_eq!(book.document("c"), global.unwrap_or_default());
+            }
+        }
     }
 }

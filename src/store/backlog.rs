@@ -72,6 +72,8 @@ pub(super) struct Backlog {
     due: Option<Instant>,
     failures: u32,
     lost: u64,
+    /// Somebody waits: the next batch does not wait for company.
+    hurried: bool,
 }
 
 impl Backlog {
@@ -149,10 +151,23 @@ impl Backlog {
         self.due
     }
 
+    /// Has what waits written soon; how many batches that takes, the one on its way included.
+    /// Detections that wait behind a full batch are not counted.
+    pub(super) fn hurry(&mut self, now: Instant) -> u64 {
+        let pending = self.pending.as_ref().map_or(0, Batch::len);
+        let behind = self.waiting() > pending;
+        self.hurried = behind;
+        if self.failures == 0 {
+            self.due = self.due.map(|due| due.min(now));
+        }
+        u64::from(pending > 0) + u64::from(behind)
+    }
+
     /// Takes what is to be written now; the same again as long as it has not been written.
     pub(super) fn take(&mut self) -> Option<Batch> {
         self.due = None;
         if self.pending.is_none() {
+            self.hurried = false;
             let count = self.detections.len().min(BATCH);
             let batch = Batch {
                 streams: std::mem::take(&mut self.streams).into_values().collect(),
@@ -181,8 +196,9 @@ impl Backlog {
         if outcome == Outcome::Refused {
             self.refused(batch);
         }
-        // Behind already: at once. Otherwise the next one waits for company again.
-        let behind = self.detections.len() >= BATCH || self.pending.is_some();
+        // Behind already, or waited for: at once. Otherwise the next one waits for company again.
+        let full = self.detections.len() >= BATCH;
+        let behind = full || self.hurried || self.pending.is_some();
         self.due = (self.waiting() > 0).then(|| if behind { now } else { now + LINGER });
         true
     }
@@ -275,6 +291,24 @@ mod tests {
         assert_eq!(backlog.take_lost(), 1);
         assert!(backlog.done(Outcome::Refused, 0.0, now));
         assert_eq!((backlog.take(), backlog.take_lost()), (None, 1));
+    }
+
+    #[test]
+    fn who_waits_knows_after_which_batch_and_waits_for_no_company() {
+        let (mut backlog, now) = (Backlog::default(), clock::now());
+        assert_eq!(backlog.hurry(now), 0, "nothing waits");
+        backlog.webhook("1".into(), now);
+        assert_eq!((backlog.hurry(now), backlog.due()), (1, Some(now)));
+        backlog.take().unwrap();
+        assert_eq!(backlog.hurry(now), 1, "it is on its way");
+        backlog.webhook("2".into(), now);
+        assert_eq!(backlog.hurry(now), 2);
+        assert!(backlog.done(Outcome::Written, 0.0, now));
+        assert_eq!(backlog.due(), Some(now));
+        assert_eq!(backlog.take().unwrap().webhooks, ["2"]);
+        backlog.done(Outcome::Failed, 1.0, now);
+        backlog.hurry(now);
+        assert_eq!(backlog.due(), Some(now + PAUSE), "a failing database is not pressed");
     }
 
     #[test]

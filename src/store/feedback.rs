@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
+use super::changes::Area;
 use super::sql::Columns;
 use super::{Change, Error, Sql, Store, micros};
 
@@ -40,6 +41,8 @@ pub struct Answer {
     pub before: f64,
     /// The threshold from now on.
     pub after: f64,
+    /// The number of the change, among those of all thresholds; 0: nothing was changed.
+    pub change: u64,
 }
 
 /// Where a threshold moves: up after a false positive, as far as 0.99; down after a true one, as
@@ -63,19 +66,19 @@ impl Store {
             let kept = lock(connection, said, now).await?;
             let before = kept.max(said.configured);
             if repeated(connection, said).await? {
-                return Ok(Answer { before, after: before });
+                return Ok(Answer { before, after: before, change: 0 });
             }
-            let answer = Answer { before, after: moved(before, said.configured, said.correct) };
+            let after = moved(before, said.configured, said.correct);
             Sql::new("update thresholds set threshold = ")
-                .bind(answer.after)
+                .bind(after)
                 .push(" where room = ")
                 .bind(said.room.as_str())
                 .push(" and class = ")
                 .bind(said.class.as_str())
                 .run(connection)
                 .await?;
-            note(said, answer, now).run(connection).await?;
-            Ok(answer)
+            note(said, before, after, now).run(connection).await?;
+            Ok(Answer { before, after, change: Area::Thresholds.count(connection).await? })
         })
         .await
     }
@@ -94,8 +97,8 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// Forgets what feedback has moved in a room, for one class or all; how many classes those
-    /// were. Noted in the audit log.
+    /// Forgets what feedback has moved in a room, for one class or all. Noted in the audit log.
+    /// Answers with the number of the change, as [`Answer::change`].
     ///
     /// # Errors
     ///
@@ -118,7 +121,7 @@ impl Store {
             );
             let line = change.note(by, "feedback.reset", room, Timestamp::now());
             line.run(connection).await?;
-            Ok(gone)
+            Area::Thresholds.count(connection).await
         })
         .await
     }
@@ -145,7 +148,7 @@ async fn repeated(connection: &mut AnyConnection, said: &Said) -> Result<bool, E
     Ok(last == Some(said.correct.into()))
 }
 
-fn note(said: &Said, answer: Answer, now: Timestamp) -> Sql {
+fn note(said: &Said, before: f64, after: f64, now: Timestamp) -> Sql {
     Sql::new(
         "insert into feedback (id, at, actor, stream_id, event_id, room, class, correct, \
          threshold_before, threshold_after) values ",
@@ -159,8 +162,8 @@ fn note(said: &Said, answer: Answer, now: Timestamp) -> Sql {
         said.room.as_str().into(),
         said.class.as_str().into(),
         i64::from(said.correct).into(),
-        answer.before.into(),
-        answer.after.into(),
+        before.into(),
+        after.into(),
     ]])
 }
 

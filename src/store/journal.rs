@@ -1,9 +1,10 @@
 //! The handle to the one writer of what happens by itself: bounded, and nobody waits for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::writer::JournalActor;
 use super::{AuditEntry, Change, Remembered, Store};
@@ -13,12 +14,18 @@ use crate::telemetry::Metrics;
 /// Notes that may wait for the writer; further ones are lost and counted.
 const NOTES: usize = 1_024;
 
+/// How long a caller may wait until what it asked for is written; a healthy database takes some
+/// milliseconds.
+const SETTLE: Duration = Duration::from_secs(1);
+
 /// Something to be written that is no event.
 #[derive(Debug)]
 pub(super) enum Note {
     Webhook(String),
     Room(Remembered),
     Audit(Box<AuditEntry>),
+    /// To be answered when what was told before is written.
+    Settle(oneshot::Sender<()>),
 }
 
 /// How the writer is doing, for `/health`.
@@ -69,6 +76,17 @@ impl Journal {
     pub fn audit(&self, by: &str, action: &str, target: &str, detail: Change) {
         let entry = detail.by(by, action, target, Timestamp::now());
         self.tell(Note::Audit(Box::new(entry)));
+    }
+
+    /// Waits until all that happened before is written: a caller who is told so finds it after a
+    /// crash, too. Whether it is. Waits no longer than a second, and not at all while the database
+    /// fails: what was asked for is in effect, and is written later.
+    pub async fn settled(&self) -> bool {
+        let (reply, written) = oneshot::channel();
+        if self.status().failing || self.notes.try_send(Note::Settle(reply)).is_err() {
+            return false;
+        }
+        matches!(tokio::time::timeout(SETTLE, written).await, Ok(Ok(())))
     }
 
     /// How the writer is doing.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::any::AnyRow;
 
+use super::changes::Area;
 use super::sql::Columns;
 use super::{Change, Error, Sql, Store, micros};
 use crate::api::{KeyHash, KeyRecord, Role, Shelf, ShelfError};
@@ -35,6 +36,7 @@ impl Shelf for Store {
                 });
                 let note = Change::is(detail).note(created_by, "key.create", id, *created_at);
                 note.run(connection).await?;
+                Area::Keys.count(connection).await?;
                 Ok(true)
             });
             added.await.map_err(failed)
@@ -56,6 +58,7 @@ impl Shelf for Store {
                 if update.run(connection).await? > 0 {
                     let note = Change::default().note(by, "key.revoke", id, at);
                     note.run(connection).await?;
+                    Area::Keys.count(connection).await?;
                     return Ok(true);
                 }
                 let known = Sql::new("select 1 from api_keys where id = ").bind(id);

@@ -7,6 +7,7 @@
 
 mod audit;
 mod backlog;
+mod changes;
 mod detections;
 mod digest;
 mod error;
@@ -22,6 +23,7 @@ mod outbox;
 mod retention;
 mod rooms;
 mod rules;
+mod silence;
 mod sql;
 mod streams;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use sqlx::any::AnyRow;
 use crate::media::clock;
 
 pub use audit::{Change, Entry as AuditEntry, Filter as AuditFilter};
+pub use changes::Changes;
 pub use detections::{Detection, Filter as DetectionFilter, Kind};
 pub use error::Error;
 pub use feedback::{Answer as FeedbackAnswer, Said as FeedbackSaid, moved};

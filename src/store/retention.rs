@@ -1,12 +1,16 @@
-//! What is old goes, in steps so small that nobody else waits.
+//! What is old goes, in steps so small that nobody else waits; and what processes that died left
+//! open is closed.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use super::silence::{LOOK, Silence};
 use super::time::first_id;
 use super::{Error, Sql, Store, micros};
+use crate::media::clock;
 use crate::runtime::Exit;
 
 /// Rows in one step.
@@ -17,8 +21,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const EVERY: Duration = Duration::from_secs(60);
 /// Longest that LiveKit delivers an event again, with much to spare.
 const WEBHOOKS: SignedDuration = SignedDuration::from_hours(24);
-/// A stream that nobody has written of for this long has lost its process: twelve heartbeats.
-const SILENT: SignedDuration = SignedDuration::from_secs(60);
+
+/// How far the clock may have jumped forward since the start and be believed: what a wrong clock
+/// takes for old is gone for good.
+const BELIEVED: SignedDuration = SignedDuration::from_hours(24);
 
 /// Cleans, and ends what other processes left open.
 #[derive(Debug)]
@@ -26,30 +32,70 @@ pub struct Keeper {
     store: Store,
     /// How long streams, detections and feedback are kept; `None`: for ever.
     keep: Option<SignedDuration>,
+    /// The same moment by both clocks.
+    began: (Instant, Timestamp),
 }
 
 impl Keeper {
     /// Keeps streams, detections and feedback for `days`; 0: for ever.
     pub fn new(store: Store, days: u32) -> Self {
         let keep = (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
-        Self { store, keep }
+        Self { store, keep, began: (clock::now(), Timestamp::now()) }
     }
 
-    /// Runs until `stop`.
+    /// The time that what is old is measured from.
+    fn believed(&self, now: Instant, told: Timestamp) -> Timestamp {
+        let passed = SignedDuration::try_from(now.saturating_duration_since(self.began.0));
+        let latest =
+            passed.ok().and_then(|passed| self.began.1.checked_add(passed + BELIEVED).ok());
+        latest.map_or(told, |latest| told.min(latest))
+    }
+
+    /// Runs until `stop`. Cleaning after a long pause takes minutes; streams are closed meanwhile.
     pub async fn run(self, stop: CancellationToken) -> Exit {
-        let mut tick = tokio::time::interval(EVERY);
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Exit::Cancelled,
+            never = self.close_for_ever() => match never {},
+            never = self.clean_for_ever() => match never {},
+        }
+    }
+
+    async fn close_for_ever(&self) -> Infallible {
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut silence = Silence::default();
         loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Exit::Cancelled,
-                _ = tick.tick() => {}
+            tick.tick().await;
+            match self.close(&mut silence, clock::now()).await {
+                Ok(0) => {}
+                Ok(streams) => {
+                    tracing::warn!(streams, "streams whose process has died are closed");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "not looked for streams whose process has died");
+                    silence.blind();
+                }
             }
-            let cleaned = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Exit::Cancelled,
-                cleaned = self.clean(Timestamp::now()) => cleaned,
-            };
-            match cleaned {
+        }
+    }
+
+    /// Ends the streams of other processes that are silent for too long; how many those were.
+    pub(super) async fn close(&self, silence: &mut Silence, now: Instant) -> Result<u64, Error> {
+        let open = self.store.open_elsewhere().await?;
+        let mut closed = 0;
+        for silent in silence.observe(&open, now) {
+            closed += u64::from(self.store.close_silent(silent).await?);
+        }
+        Ok(closed)
+    }
+
+    async fn clean_for_ever(&self) -> Infallible {
+        let mut tick = tokio::time::interval(EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match self.clean(self.believed(clock::now(), Timestamp::now())).await {
                 Ok(0) => {}
                 Ok(rows) => {
                     tracing::info!(rows, "what was older than database.retention_days is gone")
@@ -60,17 +106,12 @@ impl Keeper {
         }
     }
 
-    /// Removes everything that is too old at `now`, and ends streams whose process is gone; how
-    /// many rows went.
+    /// Removes everything that is too old at `now`; how many rows went.
     ///
     /// # Errors
     ///
     /// When the database does not answer; what was removed until then is gone.
     pub async fn clean(&self, now: Timestamp) -> Result<u64, Error> {
-        let silent = self.store.close_silent(now - SILENT).await?;
-        if silent > 0 {
-            tracing::warn!(streams = silent, "streams whose process has died are closed");
-        }
         let mut rows = self.store.steps(|| webhooks(now - WEBHOOKS)).await?;
         let Some(before) = self.keep.and_then(|keep| now.checked_sub(keep).ok()) else {
             return Ok(rows);

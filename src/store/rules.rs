@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
+use super::changes::Area;
 use super::sql::Columns;
 use super::{Change, Error, Sql, Store, micros, versions};
 use crate::censor::Document;
@@ -123,6 +124,14 @@ impl Store {
             let change = Change::between(&json(&before), &json(&after));
             change.note(by, action, scope.name(), now).run(connection).await?;
             versions::keep(connection, scope, &after, by, now).await?;
+            if let Scope::Room(room) = scope {
+                // What its stream was started with is over, whoever runs it.
+                Sql::new("update rooms set rules = '{}' where room = ")
+                    .bind(room.as_str())
+                    .run(connection)
+                    .await?;
+            }
+            Area::Rules.count(connection).await?;
             Ok((before, after))
         })
         .await

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use super::silence::Open;
 use super::sql::Columns;
 use super::{Error, Sql, Store, micros};
 use crate::livekit::processed_room;
@@ -198,18 +199,35 @@ impl Store {
         self.write(mine).await
     }
 
-    /// Ends what nobody has written of since `before`, whoever ran it; how many streams those were.
-    ///
-    /// # Errors
-    ///
-    /// When the database does not answer.
-    pub async fn close_silent(&self, before: Timestamp) -> Result<u64, Error> {
-        self.write(Sql::new(INTERRUPT).push(" and heartbeat_at < ").bind(micros(before))).await
+    /// Open streams of processes that have another name, at most [`OPEN`] of them.
+    pub(super) async fn open_elsewhere(&self) -> Result<Vec<Open>, Error> {
+        let sql = Sql::new("select id, heartbeat_at from streams where ended_at is null")
+            .push(" and instance <> ")
+            .bind(self.instance())
+            .push(" order by heartbeat_at limit ")
+            .bind(OPEN);
+        let read = |row| {
+            let mut row = Columns::of(row);
+            Ok(Open { id: row.id()?, heartbeat: row.int()? })
+        };
+        self.rows(sql).await?.iter().map(read).collect()
+    }
+
+    /// Ends a stream, unless it was written of since; whether it did.
+    pub(super) async fn close_silent(&self, silent: Open) -> Result<bool, Error> {
+        let sql = Sql::new(INTERRUPT).push(" and id = ").bind(silent.id);
+        let sql = sql.push(" and heartbeat_at = ").bind(silent.heartbeat);
+        Ok(self.write(sql).await? > 0)
     }
 }
 
+/// Open streams of others that are looked at; more than any fleet runs.
+const OPEN: u64 = 10_000;
+
+/// The last heartbeat may be earlier than the start: a clock was put back.
 const INTERRUPT: &str = "update streams set state = 'interrupted', ended_at = heartbeat_at, \
-     duration_ms = (heartbeat_at - started_at) / 1000 where ended_at is null";
+     duration_ms = case when heartbeat_at > started_at then (heartbeat_at - started_at) / 1000 \
+     else 0 end where ended_at is null";
 
 fn origin(origin: Origin) -> &'static str {
     match origin {

@@ -67,12 +67,11 @@ impl Store {
         before: Option<u64>,
         limit: u64,
     ) -> Result<Vec<Version>, Error> {
-        let sql =
-            Sql::new("select version, at, actor, document from rule_versions where scope = ")
-                .bind(scope.key())
-                .maybe(" and version < ", before)
-                .push(" order by version desc limit ")
-                .bind(limit);
+        let sql = Sql::new("select version, at, actor, document from rule_versions where scope = ")
+            .bind(scope.key())
+            .maybe(" and version < ", before)
+            .push(" order by version desc limit ")
+            .bind(limit);
         self.rows(sql).await?.iter().map(|row| read(&mut Columns::of(row))).collect()
     }
 }

@@ -10,11 +10,12 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::backlog::{Backlog, Batch, Outcome};
+use super::changes::Area;
 use super::digest::Digest;
 use super::journal::{Journal, Note};
 use super::{AuditEntry, Error, News, Record, Sql, Store, detections, micros, webhooks};
@@ -43,6 +44,8 @@ pub struct JournalActor {
     digest: Option<Digest>,
     /// Streams whose end was heard of, as long as the manager remembers them.
     ended: HashSet<Uuid>,
+    /// Who waits for which batch.
+    waiters: Vec<(i64, oneshot::Sender<()>)>,
 }
 
 type Writing = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -66,6 +69,7 @@ impl JournalActor {
             backlog: Backlog::default(),
             digest: None,
             ended: HashSet::new(),
+            waiters: Vec::new(),
         }
     }
 
@@ -180,6 +184,12 @@ impl JournalActor {
             Note::Webhook(id) => self.backlog.webhook(id, clock::now()),
             Note::Room(room) => self.backlog.room(room, clock::now()),
             Note::Audit(entry) => self.backlog.audit(*entry, clock::now()),
+            Note::Settle(reply) => match self.backlog.hurry(clock::now()) {
+                0 => drop(reply.send(())),
+                batches => {
+                    self.waiters.push((self.batch + batches.cast_signed() - 1, reply));
+                }
+            },
         }
     }
 
@@ -223,7 +233,18 @@ impl JournalActor {
             _ => {}
         }
         if self.backlog.done(outcome, fastrand::f64(), clock::now()) {
+            self.settle(outcome == Outcome::Written);
             self.batch += 1;
+        }
+    }
+
+    /// Answers those who waited for the batch that is done; who is dropped learns that it is not
+    /// written.
+    fn settle(&mut self, written: bool) {
+        for (_, reply) in self.waiters.extract_if(.., |(batch, _)| *batch <= self.batch) {
+            if written {
+                let _ = reply.send(());
+            }
         }
     }
 
@@ -331,7 +352,7 @@ impl Store {
         let now = Timestamp::now();
         let mut all = Vec::new();
         all.extend(batch.streams.iter().map(|stream| stream.upsert(self.instance())));
-        all.extend(batch.rooms.iter().map(|room| room.upsert(now)));
+        all.extend(batch.rooms.iter().map(|room| room.upsert(self.instance())));
         all.extend(batch.webhooks.chunks(256).filter_map(|ids| webhooks::insert(ids, now)));
         all.extend(batch.audit.iter().map(AuditEntry::insert));
         all.extend(batch.news.iter().map(News::insert));
@@ -346,11 +367,14 @@ impl Store {
                 .run(connection)
                 .await?;
             if new > 0 {
+                if !batch.rooms.is_empty() {
+                    Area::Rooms.count(connection).await?;
+                }
                 for sql in all {
                     sql.run(connection).await?;
                 }
             }
-            Ok(())
+            Ok::<_, Error>(())
         })
         .await
     }

@@ -1,10 +1,12 @@
 """The API against its own description, and the walks of docs/API.md."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import time
+import urllib.request
 
 from harness import ROOT, api_token, check
 
@@ -59,8 +61,9 @@ def test_description(stack):
         command = [
             TOOLS / "st", "--config-file", config, "run", server.http + "/openapi.json",
             "--header", f"Authorization: Bearer {api_token('operator', seconds=3600)}",
-            "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", "15",
-            # An event stream has no end.
+            # The last phase follows the links of the description: what was started is looked at and ended.
+            "--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "15",
+            # An event stream has no end: test_event_stream reads some of it.
             "--exclude-path", "/events",
             "--max-time", str(SECONDS), "--request-timeout", "20", "--seed", "1", "--no-color",
             "--suppress-health-check", "all", "--warnings", "off", "--continue-on-failure",
@@ -73,6 +76,50 @@ def test_description(stack):
         check(done.returncode == 0, done.stdout[-9000:] + done.stderr[-2000:])
         summary = [line.strip() for line in done.stdout.splitlines() if re.search(r"\d+ (generated|passed|tested|selected)|Operations:|Test cases:|generated", line)]
     return [f"{fits.stdout.strip()} examples fit; {took:.0f} s", *summary[-4:]]
+
+
+def test_event_stream(stack):
+    """GET /events as its description says: the right head, numbered events, and what was missed after a break"""
+    with stack.strict(SCRIM__LIMITS__MAX_STREAMS="2") as server:
+        operator = api_token("operator", seconds=3_600)
+        described = server.call("GET", "/openapi.json")[1]["paths"]["/events"]["get"]["responses"]["200"]
+
+        def read(count, last=None):
+            """The next events: id, type and data of each."""
+            headers = {"authorization": f"Bearer {operator}", **({"last-event-id": last} if last else {})}
+            request = urllib.request.Request(server.http + "/events", headers=headers)
+            found, one = [], {}
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                kind = answer.headers["content-type"].split(";")[0]
+                check(answer.status == 200 and kind in described["content"], f"{answer.status} {kind}")
+                missing = [name for name in described["headers"] if name not in answer.headers]
+                check(not missing, f"no {missing} in {dict(answer.headers)}")
+                if not last:
+                    stream(count)
+                while len(found) < count:
+                    name, _, value = answer.readline().decode().rstrip("\n").partition(": ")
+                    one |= {name: value} if value and name else {}
+                    if not name and "data" in one:
+                        found.append((one["id"], one["event"], json.loads(one["data"])))
+                        one = {}
+            return found
+
+        def stream(count):
+            """Makes at least so many events: each start and each end is one."""
+            for number in range(count // 2):
+                name = {"roomName": f"events-{number}"}
+                for route in ("/stream/start", "/stream/end"):
+                    status, answer = server.call("POST", route, name, operator)
+                    check(status in (200, 201), f"{route}: {status} {answer}")
+
+        seen = read(4)
+        check([event for _, event, _ in seen] == ["stream.started", "stream.ended"] * 2, f"{seen}")
+        check(all(event == data["type"] for _, event, data in seen), f"{seen}")
+        check(all(data["streamId"] and data["roomName"] for _, _, data in seen), f"{seen}")
+        check(read(3, last=seen[0][0]) == seen[1:], "what was missed is not what was there")
+        refused = server.call("GET", "/events")[0], server.call("GET", "/events", token=api_token("viewer"))[0]
+        check(refused == (401, 403), f"without a token and as a viewer: {refused}")
+    return [f"{len(seen)} events; after a break those that were missed"]
 
 
 def walks(kind):

@@ -499,6 +499,10 @@ def test_renewed_certificate(stack):
         old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
         old.maximum_version = ssl.TLSVersion.TLSv1_1
         check(answer(old) is None, "TLS 1.1 is spoken")
+        code, said = server.run("health", "--live")
+        check((code, said.strip()) == (0, '{"status":"ok"}'), f"scrim health under TLS: {code} {said}")
+        first = directory / "first.pem"
+        first.write_bytes((directory / "certificate.pem").read_bytes())
         # A pair that does not fit changes nothing.
         (directory / "key.pem").write_text("nonsense")
         wait("the log says that the pair does not fit", 20, lambda: "the certificate in use stays" in server.process.text())
@@ -506,6 +510,12 @@ def test_renewed_certificate(stack):
         certificate("second")
         renewed = ssl.create_default_context(cafile=directory / "certificate.pem")
         _, took = wait("the renewed certificate is served", 20, lambda: answer(renewed))
+        code, said = server.run("health", "--live")
+        check(code == 0, f"scrim health after the renewal: {said}")
+        # Somebody else on the port: the certificate that was there before is another one by now.
+        server.env["SCRIM__HTTP__TLS_CERTIFICATE"] = str(first)
+        code, said = server.run("health", "--live")
+        check(code == 1 and "another certificate" in said, f"scrim health and another certificate: {code} {said}")
     finally:
         server.end()
     return [f"renewed after {took:.1f} s"]

@@ -94,7 +94,10 @@ async fn what_rules_were_is_listed_and_can_be_put_back() {
     assert_eq!(one["document"], second);
     let rest = bench.get("/censorship/versions?room=stage-1&before=2").await;
     assert_eq!(rest.body["versions"].as_array().unwrap().len(), 1);
-    assert_eq!((&rest.body["nextBefore"], &rest.body["versions"][0]["document"]), (&Value::Null, &first));
+    assert_eq!(
+        (&rest.body["nextBefore"], &rest.body["versions"][0]["document"]),
+        (&Value::Null, &first)
+    );
     let old = &rest.body["versions"][0]["document"];
     let back = bench.change(Method::PUT, "/censorship/rules/stage-1", old, Some("\"2\"")).await;
     assert_eq!((back.status, &back.body), (StatusCode::OK, &first));
@@ -219,13 +222,9 @@ async fn without_a_database_streams_run_and_what_needs_it_is_503() {
     assert_eq!(covered.status, StatusCode::OK);
     let list = bench.get("/streams").await;
     assert_eq!((&list.body["partial"], list.status), (&json!(true), StatusCode::OK));
-    for path in [
-        "/censorship/rules",
-        "/censorship/versions",
-        "/censorship/events",
-        "/analytics",
-        "/audit",
-    ] {
+    for path in
+        ["/censorship/rules", "/censorship/versions", "/censorship/events", "/analytics", "/audit"]
+    {
         let reply = bench.get(path).await;
         assert_problem(&reply, 503, "database-unavailable");
         assert!(reply.headers.contains_key("retry-after"));

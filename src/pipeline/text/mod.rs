@@ -33,6 +33,5 @@ mod verdict;
 
 pub(crate) use desk::Desk;
 pub(crate) use rules::problems;
-pub(crate) use stage::{Answer, Look, Reply};
-#[cfg(feature = "test-hooks")]
-pub(crate) use stage::{Rules, Stage};
+pub(crate) use stage::{Answer, Look, Reply, Rules, Stage};
+pub(crate) use verdict::{Found, Hit};

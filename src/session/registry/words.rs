@@ -1,11 +1,13 @@
 //! What operators say: the rules of the API, thresholds that feedback moved, and what is to be
 //! remembered of a room.
 
+use jiff::Timestamp;
+
 use super::Registry;
 use crate::censor::{Document, Policy};
 use crate::session::entry::Entry;
 use crate::session::memory::Said;
-use crate::session::rulebook::{Kept, Rulebook};
+use crate::session::rulebook::{Kept, News, Rulebook};
 use crate::store::{Remembered, Saved, Scope};
 
 impl Registry {
@@ -13,8 +15,8 @@ impl Registry {
     pub fn recall(mut self, kept: Kept) -> Self {
         self.rulebook = Rulebook::new(kept.rules, kept.thresholds);
         // Newest first, as they came: the last one in is remembered longest.
-        for Remembered { room, rules, cover } in kept.rooms.into_iter().rev() {
-            self.memory.keep(room, Said { rules, cover });
+        for word in kept.rooms.into_iter().rev() {
+            self.memory.hear(word);
         }
         self.journal = kept.journal;
         self
@@ -38,6 +40,21 @@ impl Registry {
         policy
     }
 
+    /// What would hold with rules on top of the room's; or what is wrong with them. Nothing changes.
+    pub(super) fn preview(
+        &self,
+        room: &str,
+        rules: &Document,
+    ) -> Result<(Document, Policy), Vec<String>> {
+        let problems = crate::pipeline::problems(rules, &self.detect);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let own = rules.over(&self.said(room).rules);
+        let all = own.over(&self.rulebook.document(room)).over(&self.settings.rules);
+        Ok((all, self.policy(room, &own)))
+    }
+
     /// New rules, also for the streams that run. A room's are the last word on it: what its
     /// stream was started with is over.
     pub(super) fn set_rules(&mut self, scope: Scope, saved: Saved) {
@@ -45,14 +62,31 @@ impl Registry {
             return;
         }
         let Scope::Room(room) = scope else { return self.tell(|_| true) };
+        self.memory.forget_rules(&room);
         if let Some(entry) = self.live.iter_mut().find(|e| e.room == room) {
             entry.said.rules = Document::default();
-        } else {
-            let said = Said { rules: Document::default(), ..self.memory.recall(&room) };
-            self.memory.keep(room.clone(), said);
+            self.keep(&room);
+            self.tell(|entry| entry.room == room);
         }
-        self.keep(&room);
-        self.tell(|entry| entry.room == room);
+    }
+
+    /// Takes what another process may have changed; `false` when thresholds must be read again,
+    /// because they were changed here since.
+    pub(super) fn hear(&mut self, news: News) -> bool {
+        for (scope, saved) in news.rules.into_iter().flatten() {
+            self.set_rules(scope, saved);
+        }
+        // Newest first, as they came: the last one in is remembered longest.
+        for word in news.rooms.into_iter().flatten().rev() {
+            // Of a room whose stream runs here nobody knows more.
+            if self.live.iter().all(|entry| entry.room != word.room) {
+                self.memory.hear(word);
+            }
+        }
+        let Some((at, thresholds)) = news.thresholds else { return true };
+        let Some(rooms) = self.rulebook.set_thresholds(at, thresholds) else { return false };
+        self.tell(|entry| rooms.contains(&entry.room));
+        true
     }
 
     /// Tells running streams what holds now.
@@ -73,8 +107,8 @@ impl Registry {
     /// Keeps what was said of a room for the next process.
     pub(super) fn keep(&self, room: &str) {
         if let Some(journal) = &self.journal {
-            let Said { rules, cover } = self.said(room);
-            journal.room(Remembered { room: room.to_owned(), rules, cover });
+            let (Said { rules, cover }, at) = (self.said(room), Timestamp::now());
+            journal.room(Remembered { room: room.to_owned(), rules, cover, at });
         }
     }
 }

@@ -81,10 +81,36 @@ async fn what_a_dead_process_left_open_ends_with_its_last_heartbeat() {
         assert_eq!(closed.state, State::Interrupted);
         assert_eq!(closed.ended_at, Some(time(HOUR + 5_000)));
         assert_eq!(store.stream(other.id).await.unwrap().unwrap(), other, "it runs elsewhere");
-        assert_eq!(store.close_silent(time(2 * HOUR)).await.unwrap(), 0, "heard of just now");
-        assert_eq!(store.close_silent(time(2 * HOUR + 1)).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_another_process_left_open_ends_after_a_minute_without_a_new_heartbeat() {
+    each(async |url| {
+        let (mine, mut other) = (stream("mine", HOUR, HOUR), stream("other", 2 * HOUR, 2 * HOUR));
+        let (store, elsewhere) = (opened(url).await, Store::open(url, 4, "there:1").await.unwrap());
+        write(&store, std::slice::from_ref(&mine), &[]).await;
+        write(&elsewhere, std::slice::from_ref(&other), &[]).await;
+        let keeper = Keeper::new(store.clone(), 0);
+        let (mut silence, begin) = (silence::Silence::default(), clock::now());
+        let mut after = async |seconds| {
+            keeper.close(&mut silence, begin + Duration::from_secs(seconds)).await.unwrap()
+        };
+        assert_eq!((after(0).await, after(59).await), (0, 0));
+        // Its clock was put back by an hour: still a sign of life.
+        other.heartbeat_at = time(HOUR);
+        write(&elsewhere, std::slice::from_ref(&other), &[]).await;
+        assert_eq!((after(60).await, after(119).await), (0, 0));
+        assert_eq!((after(120).await, after(135).await), (1, 0));
+        let closed = store.stream(other.id).await.unwrap().unwrap();
+        assert_eq!((closed.state, closed.ended_at), (State::Interrupted, Some(time(HOUR))));
+        assert_eq!(store.stream(mine.id).await.unwrap().unwrap(), mine, "its process is this one");
         write(&elsewhere, std::slice::from_ref(&other), &[]).await;
         assert_eq!(store.stream(other.id).await.unwrap().unwrap(), other, "it lives after all");
+        for one in [store, elsewhere] {
+            one.close().await;
+        }
     })
     .await;
 }

@@ -79,7 +79,8 @@ async fn what_happens_is_kept_and_the_last_of_it_at_the_end() {
             Change::is(serde_json::json!({ "on": true })),
         );
         let room = "stage".to_owned();
-        let said = Remembered { room, rules: Document::default(), cover: Some(true) };
+        let said =
+            Remembered { room, rules: Document::default(), cover: Some(true), at: time(3_000) };
         bench.journal.room(said.clone());
         let kept = async || {
             let known = store.stream(one.id).await.unwrap();
@@ -95,6 +96,25 @@ async fn what_happens_is_kept_and_the_last_of_it_at_the_end() {
         assert!(bench.tasks.shut_down(Duration::from_secs(60)).await.is_empty());
         let known = bench.store.stream(one.id).await.unwrap().unwrap();
         assert_eq!(known, Record { events: 1, ..one.clone() });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_said_to_be_settled_is_written() {
+    each_store(async |store| {
+        let mut bench = bench(store, Vec::new());
+        assert!(bench.journal.settled().await, "nothing waits");
+        for n in 0..5 {
+            let one = stream("stage", 1_000 + n, 1_000 + n);
+            bench.events.send(started(&one)).unwrap();
+            bench.journal.webhook(&n.to_string());
+            assert!(bench.journal.settled().await);
+            assert!(store.stream(one.id).await.unwrap().is_some());
+            assert_eq!(store.webhooks_since(time(0), 9).await.unwrap().len() as i64, n + 1);
+        }
+        assert!(bench.tasks.shut_down(Duration::from_secs(60)).await.is_empty());
+        assert!(!bench.journal.settled().await, "the writer is gone");
     })
     .await;
 }

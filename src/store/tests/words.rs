@@ -123,9 +123,10 @@ async fn feedback_moves_a_threshold_within_its_band_and_can_be_taken_back() {
             by: "olga".into(),
         };
         let say = async |n, correct| store.feedback(&said(n, correct)).await.unwrap();
-        assert_eq!(say(0, true).await, FeedbackAnswer { before: 0.25, after: 0.25 }, "the floor");
-        assert_eq!(say(1, false).await, FeedbackAnswer { before: 0.25, after: 0.27 });
-        assert_eq!(say(1, false).await.after, 0.27, "said twice");
+        let answer = |before, after, change| FeedbackAnswer { before, after, change };
+        assert_eq!(say(0, true).await, answer(0.25, 0.25, 1), "the floor");
+        assert_eq!(say(1, false).await, answer(0.25, 0.27, 2));
+        assert_eq!(say(1, false).await, answer(0.27, 0.27, 0), "said twice");
         assert_eq!(say(1, true).await.after, 0.26, "on second thoughts");
         for n in 2..60 {
             say(n, false).await;
@@ -134,8 +135,10 @@ async fn feedback_moves_a_threshold_within_its_band_and_can_be_taken_back() {
         store.close().await;
         let store = opened(url).await;
         assert_eq!(store.thresholds().await.unwrap().len(), 1, "kept");
-        assert_eq!(store.reset_feedback("stage", Some("B"), "olga").await.unwrap(), 0);
-        assert_eq!(store.reset_feedback("stage", None, "olga").await.unwrap(), 1);
+        let before = store.changes().await.unwrap().thresholds;
+        store.reset_feedback("stage", Some("B"), "olga").await.unwrap();
+        assert_eq!(store.thresholds().await.unwrap().len(), 1, "another class");
+        assert_eq!(store.reset_feedback("stage", None, "olga").await.unwrap(), before + 2);
         assert_eq!(store.thresholds().await.unwrap(), []);
     })
     .await;

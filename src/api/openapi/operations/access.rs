@@ -29,24 +29,25 @@ fn tokens() -> Vec<Operation> {
                 "roomName": "stage-1-processed",
             }),
         );
-    let watching = operation("post", "/token/monitor", "tokens", "Get tokens to look after streams")
-        .about(
-            "For those who run streams: each opens the processed room of one stream, unseen by \
+    let watching =
+        operation("post", "/token/monitor", "tokens", "Get tokens to look after streams")
+            .about(
+                "For those who run streams: each opens the processed room of one stream, unseen by \
              viewers and counted nowhere. Up to 200 rooms in one call.",
-        )
-        .takes::<monitor::Ask>(json!({ "roomNames": ["stage-1"] }))
-        .gives::<monitor::Answer>(
-            200,
-            "The tokens.",
-            json!({
-                "wsUrl": "wss://livekit.example",
-                "tokens": [{
-                    "roomName": "stage-1",
-                    "processedRoom": "stage-1-processed",
-                    "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtb25pdG9yIn0.c2lnbmF0dXJl",
-                }],
-            }),
-        );
+            )
+            .takes::<monitor::Ask>(json!({ "roomNames": ["stage-1"] }))
+            .gives::<monitor::Answer>(
+                200,
+                "The tokens.",
+                json!({
+                    "wsUrl": "wss://livekit.example",
+                    "tokens": [{
+                        "roomName": "stage-1",
+                        "processedRoom": "stage-1-processed",
+                        "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtb25pdG9yIn0.c2lnbmF0dXJl",
+                    }],
+                }),
+            );
     let webhook = operation("post", "/livekit/webhook", "server", "Receive LiveKit's webhooks")
         .about("The body is LiveKit's event, as signed. An event that was seen changes nothing.")
         .by(Who::Livekit)
@@ -97,9 +98,14 @@ fn keys() -> Vec<Operation> {
         .by(Who::Admin)
         .takes::<keys::routes::Ask>(json!({ "name": "encoder in studio 2", "role": "service" }))
         .gives::<keys::routes::Made>(201, "The key, for this once.", made)
+        .leads_to(
+            "revoke",
+            "delete-keys-key",
+            json!({ "parameters": { "key": "$response.body#/id" } }),
+        )
         .may(409, "There are 1,000 keys already; `too-many-keys`.");
     let revoke = operation("delete", "/keys/{key}", "keys", "Revoke an API key")
-        .about("At once in this process, within seconds in others on the same database.")
+        .about("At once in this process, within a second in others on the same database.")
         .by(Who::Admin)
         .gives::<keys::routes::Listed>(200, "The key, which opens nothing any more.", key)
         .may(404, "There is no such key; `unknown-key`.");

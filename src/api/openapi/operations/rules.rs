@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::ID;
-use crate::api::{feedback, versions};
 use crate::api::openapi::operation::{Operation, operation};
+use crate::api::{feedback, versions};
 use crate::censor::Document;
 
 pub(super) fn all() -> Vec<Operation> {

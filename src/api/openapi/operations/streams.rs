@@ -75,6 +75,23 @@ fn starts() -> Vec<Operation> {
             }),
         )
         .with(&["Location", "Idempotency-Replayed"])
+        .leads_to(
+            "look",
+            "get-streams-id",
+            json!({ "parameters": { "id": "$response.body#/streamId" } }),
+        )
+        .leads_to(
+            "cover",
+            "post-streams-id-cover",
+            json!({
+                "parameters": { "id": "$response.body#/streamId" }, "requestBody": { "on": true },
+            }),
+        )
+        .leads_to(
+            "end",
+            "post-stream-end",
+            json!({ "requestBody": { "streamId": "$response.body#/streamId" } }),
+        )
         .may(
             409,
             "The room has a live stream: `already-live`, its id in `streamId`. Or the same \
@@ -86,6 +103,16 @@ fn starts() -> Vec<Operation> {
         .about("Name either roomName or streamId. A stream that has ended already answers again.")
         .takes::<streams::End>(json!({ "roomName": "stage-1" }))
         .gives::<Summary>(200, "The stream with its final figures.", summary("ended"))
+        .leads_to(
+            "look",
+            "get-streams-id",
+            json!({ "parameters": { "id": "$response.body#/streamId" } }),
+        )
+        .leads_to(
+            "detections",
+            "get-censorship-events",
+            json!({ "parameters": { "stream": "$response.body#/streamId" } }),
+        )
         .may(404, "There never was such a stream; `unknown-stream`.");
     vec![start, end]
 }
