@@ -62,7 +62,7 @@ test("forbidden words are cut out of a text whatever stands around them", () => 
   const match = (start: number, end: number) => ({
     word: "",
     entry: "",
-    severity: 1,
+    severity: "strong",
     start,
     end,
   });

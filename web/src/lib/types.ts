@@ -126,18 +126,25 @@ export interface Finding {
   score: number;
   /** The score from which it counts. */
   threshold?: number;
-  /** In pixels of the picture. */
-  box: { x: number; y: number; width: number; height: number };
+  /** In pixels of the picture; absent where it stands in the text. */
+  box?: Box;
   action?: Action;
   /** Why it is shown. */
   reason?: string;
 }
 
-/** A forbidden word in a text, with its place in it. */
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** A forbidden word in a text, with its place in it in characters. */
 export interface Match {
   word: string;
   entry: string;
-  severity: string | number;
+  severity: string;
   start: number;
   end: number;
 }
@@ -146,7 +153,7 @@ export interface Match {
 export interface Verdict {
   width?: number;
   height?: number;
-  covered?: Finding[];
-  passed?: Finding[];
-  text?: Match[];
+  covered: Finding[];
+  passed: Finding[];
+  text: Match[];
 }

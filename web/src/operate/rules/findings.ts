@@ -1,7 +1,7 @@
 import { h, put } from "../../lib/dom";
-import type { Finding, Match, Verdict } from "../../lib/types";
+import type { Box, Finding, Match, Verdict } from "../../lib/types";
 import { className, fill, t } from "../../texts";
-import { reason } from "./reason";
+import { reason as said } from "./reason";
 
 const words = t.operate.rules.trial;
 
@@ -21,12 +21,15 @@ export class Findings {
     text: string,
     private readonly censored: () => Promise<Blob>,
   ) {
-    const { covered = [], passed = [], text: matches } = verdict;
+    const { covered, passed: all, text: matches } = verdict;
+    // What was let through in the text has no place in the picture.
+    const passed = all.filter((one) => one.box);
     this.image = file ? h("img", { attrs: { alt: words.alt, src: this.url(file) } }) : null;
     const counted = { covered: covered.length, passed: passed.length };
+    const written = text.trim() !== "";
     this.summary = [
       file && fill(words.found, counted),
-      matches && fill(words.matched, { n: matches.length }),
+      written && fill(words.matched, { n: matches.length }),
     ]
       .filter(Boolean)
       .join(" ");
@@ -38,7 +41,7 @@ export class Findings {
         { class: "found-lists" },
         file && this.list(words.covered, covered, 1),
         file && this.list(words.passed, passed, covered.length + 1),
-        matches && inText(text, matches),
+        written && inText(text, matches, passing(all)),
       ),
     );
   }
@@ -57,6 +60,7 @@ export class Findings {
     const { width = 1, height = 1 } = this.verdict;
     const share = (value: number, of: number) => `${(100 * value) / of}%`;
     all.forEach(({ box }, at) => {
+      if (!box) return;
       const kind = at < covered ? "covered" : "passed";
       const mark = h("span", { class: kind }, h("b", {}, String(at + 1)));
       mark.style.left = share(box.x, width);
@@ -83,7 +87,7 @@ export class Findings {
       this.marks.hidden = seen;
       toggle.setAttribute("aria-pressed", String(seen));
     } catch (error) {
-      toggle.after(h("p", { class: "alert bad", attrs: { role: "alert" } }, reason(error)));
+      toggle.after(h("p", { class: "alert bad", attrs: { role: "alert" } }, said(error)));
     }
     toggle.disabled = false;
   }
@@ -99,7 +103,7 @@ export class Findings {
           "span",
           {},
           h("strong", {}, className(one.label)),
-          ` ${place(one.box, width, height)}. ${says(one)}`,
+          ` ${one.box ? place(one.box, width, height) : ""}. ${says(one)}`,
         ),
       ),
     );
@@ -113,10 +117,16 @@ export class Findings {
   }
 }
 
-function inText(text: string, matches: Match[]): Node {
-  const items = matches.map(({ word, entry, severity }) =>
-    h("li", {}, fill(words.match, { word, entry, severity })),
-  );
+/** What a text holds that was let through. */
+const passing = (all: Finding[]): Finding[] => all.filter((one) => !one.box);
+
+function inText(text: string, matches: Match[], passed: Finding[]): Node {
+  const items = [
+    ...matches.map(({ word, entry, severity }) =>
+      h("li", {}, fill(words.match, { word, entry, severity })),
+    ),
+    ...passed.map((one) => h("li", {}, h("span", {}, `“${one.label}”: ${says(one)}`))),
+  ];
   const parts = cut(text, matches).map((part) =>
     part.match ? h("mark", {}, part.text) : part.text,
   );
@@ -130,18 +140,19 @@ function inText(text: string, matches: Match[]): Node {
 }
 
 /** What is said of a finding beside its name and place. */
-function says({ action, score, threshold, entry, reason: because }: Finding): string {
+function says({ action, score, threshold, entry, reason }: Finding): string {
   const how = action ? t.operate.rules.actions[action] : "";
   const scored =
     threshold === undefined
       ? fill(words.score, { score: score.toFixed(2) })
       : fill(words.scoreFrom, { score: score.toFixed(2), from: threshold.toFixed(2) });
+  const because = reason && (words.reasons[reason] ?? reason);
   const all = [how && `${how}.`, entry && fill(words.entry, { entry }), scored, because];
   return all.filter(Boolean).join(" ");
 }
 
 /** Where a box lies, in words: nine places. */
-export function place(box: Finding["box"], width: number, height: number): string {
+export function place(box: Box, width: number, height: number): string {
   const third = (value: number) => Math.min(2, Math.max(0, Math.floor(3 * value)));
   const row = third((box.y + box.height / 2) / height);
   const column = third((box.x + box.width / 2) / width);

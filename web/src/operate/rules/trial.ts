@@ -43,10 +43,7 @@ export class Trial {
   private readonly result = h("div", { class: "trial-result" });
   readonly element: HTMLElement;
 
-  constructor(
-    private readonly room: string | null,
-    private readonly rules: () => Rules,
-  ) {
+  constructor(private readonly rules: () => Rules) {
     const submit = (event: Event) => {
       event.preventDefault();
       void this.start();
@@ -104,13 +101,13 @@ export class Trial {
     void this.start();
   }
 
-  /** What is asked: the picture, the text, the rules as they stand, the room they are for. */
+  /** What is asked: the picture, the text, and the rules as they stand. No room is named: a room's
+   *  own rules, as they are kept, would show through where the form says nothing any more. */
   private ask(): FormData {
     const form = new FormData();
     if (this.file) form.set("picture", this.file);
     if (this.text.value.trim()) form.set("text", this.text.value);
     form.set("rules", JSON.stringify(this.rules()));
-    if (this.room) form.set("roomName", this.room);
     return form;
   }
 
