@@ -24,6 +24,14 @@ LINES = {
         (5, 64, ("market", "damn"), 30, lambda step: (40, 308)),
         (75, 134, ("damn", "garden"), 30, lambda step: (220, 308)),
     ),
+    # For the pictures of docs/RULES.md.
+    "poster": (
+        (0, 149, ("Welcome", "to", "Scunthorpe"), 34, lambda step: (30, 36)),
+        (0, 149, ("Well", "d4mn,", "that", "was", "close"), 30, lambda step: (90, 106)),
+        (0, 149, ("holyDamn2024:", "nice", "hat"), 26, lambda step: (40, 172)),
+        (0, 149, ("call", "0151", "23456789"), 28, lambda step: (130, 234)),
+        (0, 149, ("Amsterdam", "sends", "its", "regards"), 28, lambda step: (60, 296)),
+    ),
 }
 
 

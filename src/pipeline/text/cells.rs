@@ -131,6 +131,37 @@ impl Cells {
         }
     }
 
+    /// Takes a tile's cells for searched at `time`: their turn has come.
+    pub(super) fn put_off(&mut self, tile: (usize, usize), size: (usize, usize), time: f64) {
+        for row in tile.1..(tile.1 + size.1).min(self.rows) {
+            let right = (tile.0 + size.0).min(self.columns);
+            for cell in &mut self.cells[row * self.columns + tile.0..row * self.columns + right] {
+                cell.searched = time;
+            }
+        }
+    }
+
+    /// The bounds, in pixels, of the cells of a tile that could be text and lie in none of the
+    /// `known` lines. `None` where there are none.
+    pub(super) fn could_be_text_in(
+        &self,
+        sheet: &Sheet,
+        tile: (usize, usize),
+        size: (usize, usize),
+        known: &[Rect],
+    ) -> Option<Rect> {
+        let rows = tile.1..(tile.1 + size.1).min(self.rows);
+        let columns = tile.0..(tile.0 + size.0).min(self.columns);
+        let places = rows.flat_map(|row| columns.clone().map(move |column| (column, row)));
+        let could_be = places.filter(|(column, row)| could_be_text(sheet, *column, *row));
+        let unknown = |cell: &Rect| {
+            let within = |line: &Rect| cell.intersect(line).area() * 2.0 >= cell.area();
+            !known.iter().any(within)
+        };
+        let cells = could_be.map(|(column, row)| sheet.cell(column, row)).filter(unknown);
+        cells.reduce(|all, cell| all.union(&cell))
+    }
+
     /// The tile of `width` × `height` cells whose cells were searched longest ago on average, and
     /// how long ago that is at `time`: its first column and row.
     pub(super) fn oldest_tile(

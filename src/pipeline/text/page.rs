@@ -4,7 +4,7 @@
 use super::areas::{self, Area};
 use super::cells::Cells;
 use super::geometry::{bounds, height};
-use super::lines::Lines;
+use super::lines::{Line, Lines};
 use super::motion::Field;
 use super::sheet::Sheet;
 use super::stage::Rules;
@@ -18,6 +18,8 @@ const MODEL_SIDE: f32 = 640.0;
 const RESCAN: f64 = 2.0;
 /// What is searched again at once, in cells: a twelfth of the picture.
 const TILE: (usize, usize) = (20, 15);
+/// Tiles that are looked through for one that is worth a search.
+const TILES: usize = 12;
 /// A line nearer than this to an area's edge may be cut by it, in pixels.
 const CUT: f32 = 4.0;
 /// Cells that could be text without which a changed line is gone.
@@ -95,19 +97,30 @@ impl Page {
         areas::areas(&seen.cells, &seen.sheet, &lines, self.scale())
     }
 
-    /// The part of the picture that was searched longest ago, when that is too long.
-    pub(super) fn rescan(&self) -> Option<Area> {
-        let seen = self.seen.as_ref()?;
-        let ((column, row), age) = seen.cells.oldest_tile(TILE, seen.time);
-        if age < RESCAN {
-            return None;
+    /// What of the picture could be text and was searched longest ago, when that is too long; no
+    /// more than a tile. A tile in which nothing could be is as good as searched.
+    pub(super) fn rescan(&mut self) -> Option<Area> {
+        let (scale, lines) = (self.scale(), &self.lines);
+        let Seen { sheet, cells, time, .. } = self.seen.as_mut()?;
+        let plate = |line: &Line| {
+            let margin = height(&line.quad) / 4.0;
+            bounds(&line.quad).grow(margin, margin)
+        };
+        let known: Vec<Rect> = lines.iter().filter(|line| line.known).map(plate).collect();
+        let picture = areas::whole(sheet);
+        for _ in 0..TILES {
+            let (tile, age) = cells.oldest_tile(TILE, *time);
+            if age < RESCAN {
+                return None;
+            }
+            cells.put_off(tile, TILE, *time);
+            if let Some(open) = cells.could_be_text_in(sheet, tile, TILE, &known) {
+                let cell = sheet.cell(0, 0);
+                let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
+                return Some(Area { rect: areas::fitted(&rect, &picture, scale), open });
+            }
         }
-        let cell = seen.sheet.cell(column, row);
-        let tile = Rect { w: cell.w * TILE.0 as f32, h: cell.h * TILE.1 as f32, ..cell };
-        let picture = areas::whole(&seen.sheet);
-        let open = tile.intersect(&picture);
-        let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
-        Some(Area { rect: areas::fitted(&rect, &picture, self.scale()), open })
+        None
     }
 
     /// Takes what was found in an area. Lines cut by its edge wait for a search that has them
@@ -139,26 +152,6 @@ impl Page {
     /// Takes what a line says, read from the picture of the last look.
     pub(super) fn read(&mut self, id: u64, reading: Reading, luma: Plane<'_>) {
         self.lines.read(id, reading, luma);
-    }
-
-    pub(super) fn debug(&self) -> String {
-        self.lines
-            .iter()
-            .map(|l| {
-                let r = bounds(&l.quad);
-                format!(
-                    "[{} {:.0},{:.0} {:.0}x{:.0} {} {:?} {:.2}]",
-                    l.id,
-                    r.x,
-                    r.y,
-                    r.w,
-                    r.h,
-                    l.known,
-                    l.reading.as_ref().map(Reading::text),
-                    l.reading.as_ref().map_or(0.0, |r| r.score),
-                )
-            })
-            .collect()
     }
 
     /// What is covered on the picture of the last look: what the rules forbid and, where they say

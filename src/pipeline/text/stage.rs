@@ -150,9 +150,6 @@ impl Stage {
         let [luma, ..] = picture.planes();
         self.page.see(luma, time);
         let complete = self.search(&picture, until) && self.read(&picture, until);
-        if std::env::var_os("LANE_DBG").is_some() {
-            eprintln!("{:.0} {}", time * 30.0, self.page.debug());
-        }
         reply.call(Ok(self.page.answer(&rules)));
         if complete {
             self.start_rescan(&picture);
