@@ -130,12 +130,12 @@ def test_drill_kill(stack):
         again, _ = wait("the stream is live again", 15, lambda: live(stack, stream.room))
         back = time.monotonic()
         check(again["streamId"] != stream.id and again["covered"], f"not the same, or not covered: {again}")
-        time.sleep(2)
+        time.sleep(5)
         received = stream.viewer.received()
         shown = received.numbered(killed + 1)
         check(not shown, f"{len(shown)} pictures were shown after the kill although they were to be covered")
         after = [row for row in received.rows if row.at > up]
-        check(after, "no picture after the restart")
+        check(len(after) > 10, f"only {len(after)} pictures after the restart")
         return [
             no_leaks(stack, received), f"up {up - killed:.1f} s after the kill, live again by itself "
             f"{back - killed:.1f} s after it, {len(after)} pictures since, all covered", kept, told.verify(),
@@ -149,9 +149,9 @@ def test_drill_disk(stack):
         scrim(stack, **machine.env), stack.stage("face") as stream,
         busy(stack, stream, "drill-full") as (feed, writer),
     ):
-        acknowledged = len(writer.acknowledged)
-        full, _, one = fault(stack, "full", lambda: machine.tell(full=True), FULL, machine.tell)
-        check(len(writer.acknowledged) <= acknowledged + 2, "changes were acknowledged on a full disk")
+        full, free, one = fault(stack, "full", lambda: machine.tell(full=True), FULL, machine.tell)
+        told = writer.between(full + 0.5, free)
+        check(not told, f"{told} changes were acknowledged on a full disk")
         time.sleep(2)
         end = time.monotonic()
         kept = whole(stack, stream.room, feed.detections(stream.room, end - 1))
