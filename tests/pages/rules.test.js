@@ -200,7 +200,7 @@ test("a dry run shows what would be covered, where and why, and what went wrong"
 test("the server's own verdict: a face is covered, a word is found, nothing is kept", async () => {
   const operator = await fresh();
   await operator.goto(`${stack.http}/operate#/rules/dress-rehearsal`);
-  await operator.getByText("As JSON").click();
+  await operator.locator("summary").click();
   const face = { threshold: 0.25, action: "blur" };
   const rules = {
     classes: { FACE_FEMALE: face, FACE_MALE: face },

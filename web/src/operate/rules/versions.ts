@@ -51,7 +51,8 @@ export class Versions {
       this.next = page.nextBefore;
       this.draw();
     } catch (error) {
-      put(this.list, h("li", { class: "alert bad", attrs: { role: "alert" } }, why(error)));
+      const alert = h("p", { class: "alert bad", attrs: { role: "alert" } }, why(error));
+      put(this.list, h("li", {}, alert));
     }
   }
 
