@@ -83,36 +83,44 @@ def test_word_is_added(stack):
     return [line, mostly_seen(others)]
 
 
+def frames(stack, stream):
+    """The server's count of the stream's frames so far."""
+    return stack.live(stream.room)["statistics"]["frames"]
+
+
 def fault(stack, told, lasting, after):
     """One fault of the text models in mid-stream: faces are looked for as ever, words are covered."""
     rules = {**RULES, "text": text(*captions.FORBIDDEN)}
     with stack.stage("both", rules=rules) as stream:
         wait("the stream is live", 10, lambda: (stack.live(stream.room) or {}).get("state") == "live")
         time.sleep(2.5)
-        began = time.monotonic()
+        began, before = time.monotonic(), frames(stack, stream)
         stack.fault(f"text {told}")
         time.sleep(lasting)
         stack.fault("")
         over = began + max(lasting, after)
         time.sleep(max(0, over - time.monotonic()))
+        during = {name: count - before[name] for name, count in frames(stack, stream).items()}
         wait("the models are well again", BACK, lambda: detectors_up(stack))
         well = time.monotonic()
         time.sleep(6)
         received = stream.viewer.received()
     forbidden, harmless = seen(stack, received, "both")
     lines = [no_leaks(stack, received, "both"), none_seen(forbidden)]
-    meanwhile = [row for row in received.rows if began <= row.at < over]
-    whole = sum(row.index is None for row in meanwhile)
     unread = [one for one in harmless if began <= one[0].at < over + 1 and not one[2]]
-    lines.append(f"meanwhile {whole} of {len(meanwhile)} pictures were covered whole, {len(unread)} harmless words")
+    lines.append(f"meanwhile {len(unread)} harmless words were covered; server: {during}")
     # Without this the fault did not reach the models, and the test shows nothing.
     check(unread, f"{told}: no unread word was covered\n" + "\n".join(lines))
-    check(whole <= 0.3 * len(meanwhile), "the faces' detector was held up\n" + "\n".join(lines))
+    verified = during["clean"] + during["covered"]
+    line = f"{told}: the faces' detector was held up\n" + "\n".join(lines)
+    check(during["coveredUnverified"] <= verified and during["analysed"], line)
     again = [
         one for one in harmless
         if one[0].at > well + 1 and captions.age("both", one[0].index, one[1]) >= SETTLED
     ]
-    return [*lines, f"after it: {mostly_seen(again)}"]
+    # Half: the machine may be busy. That it came back at all is what is asked here.
+    check(share(again) >= 0.5, f"only {share(again):.1%} of {len(again)} harmless words can be read after it")
+    return [*lines, f"after it {share(again):.1%} of {len(again)} harmless words can be read"]
 
 
 def test_text_stalls(stack):

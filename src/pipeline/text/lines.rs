@@ -52,6 +52,8 @@ pub(super) struct Line {
     speed: (f32, f32),
     /// How often it was read.
     readings: u32,
+    /// Found where the picture was made plainer: no other search says that it is gone.
+    pub faint: bool,
     /// Edges of the picture that cut it when it was read: left, top, right, bottom.
     cut: [bool; 4],
     /// Whether its beginning, or its end, lay at such an edge.
@@ -114,7 +116,10 @@ impl Lines {
                     taken[quad] = true;
                     line.see(found[quad]);
                 }
-                None if !line.known && within(&bounds(&line.quad), area) >= WITHIN => {
+                None if !line.known
+                    && !line.faint
+                    && within(&bounds(&line.quad), area) >= WITHIN =>
+                {
                     gone.push(line.id);
                 }
                 None => {}
@@ -123,6 +128,22 @@ impl Lines {
         self.lines.retain(|line| !gone.contains(&line.id));
         let new = found.into_iter().zip(taken).filter(|(_, taken)| !taken);
         new.for_each(|(quad, _)| self.add(quad));
+    }
+
+    /// Takes lines that no other search finds, and that are none of the known ones.
+    pub(super) fn found_faint(&mut self, found: Vec<text::Line>) {
+        for quad in found.into_iter().map(|line| line.quad).filter(is_sound) {
+            let rect = bounds(&quad);
+            let known = |line: &Line| line.known && bounds(&line.quad).iou(&rect) >= SAME_PLACE;
+            if self.lines.iter().any(known) {
+                continue;
+            }
+            let next = self.next;
+            self.add(quad);
+            if let Some(line) = self.lines.iter_mut().find(|line| line.id == next) {
+                line.faint = true;
+            }
+        }
     }
 
     fn add(&mut self, quad: Quad) {
@@ -147,6 +168,7 @@ impl Lines {
             read_at: 0.0,
             speed: (0.0, 0.0),
             readings: 0,
+            faint: false,
             cut: [false; 4],
             starts_outside: false,
             ends_outside: false,
@@ -156,6 +178,9 @@ impl Lines {
     /// Takes what line `id` says, read from this very picture.
     pub(super) fn read(&mut self, id: u64, reading: Reading, luma: Plane<'_>) {
         let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return };
+        if line.faint && reading.glyphs.is_empty() {
+            return self.forget(id);
+        }
         line.print = Print::of(luma, &line.quad);
         line.known = line.print.is_some();
         line.read_at = height(&line.quad);

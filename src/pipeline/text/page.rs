@@ -18,6 +18,9 @@ const MODEL_SIDE: f32 = 640.0;
 const RESCAN: f64 = 2.0;
 /// What is searched again at once, in cells: a twelfth of the picture.
 const TILE: (usize, usize) = (20, 15);
+/// Cells that a patch of faint ones has at least, and most that it is of a picture.
+const FAINT_CELLS: f32 = 4.0;
+const FAINT_SHARE: f32 = 0.25;
 /// Tiles that are looked through for one that is worth a search.
 const TILES: usize = 12;
 /// A line nearer than this to an area's edge may be cut by it, in pixels.
@@ -41,6 +44,8 @@ struct Seen {
 pub(super) struct Page {
     seen: Option<Seen>,
     lines: Lines,
+    /// What was new at the last look, could be text, and is faint.
+    faint: Option<Rect>,
 }
 
 impl Page {
@@ -55,6 +60,7 @@ impl Page {
         let Some(before) = before else {
             self.lines = Lines::default();
             let (cells, field) = (Cells::unknown(&sheet, time), Field::unknown(&sheet));
+            self.faint = faint_patch(&cells, &sheet);
             self.seen = Some(Seen { sheet, cells, field, time, took: 0.0 });
             return;
         };
@@ -65,6 +71,7 @@ impl Page {
         cells.follow(&sheet, &field, time);
         self.lines.follow((&sheet, &before.sheet), &field, luma, took);
         self.explain(&sheet, &mut cells, time);
+        self.faint = faint_patch(&cells, &sheet);
         self.seen = Some(Seen { sheet, cells, field, time, took });
     }
 
@@ -74,8 +81,8 @@ impl Page {
             let margin = height(&line.quad) / 4.0;
             cells.close(sheet, &bounds(&line.quad).grow(0.0, margin), time);
         }
-        let changed: Vec<_> =
-            self.lines.iter().filter(|line| !line.known).map(|l| (l.id, bounds(&l.quad))).collect();
+        let changed = self.lines.iter().filter(|line| !line.known && !line.faint);
+        let changed: Vec<_> = changed.map(|line| (line.id, bounds(&line.quad))).collect();
         for (id, rect) in changed {
             if cells.open(sheet, &rect) < LETTERS {
                 self.lines.forget(id);
@@ -95,6 +102,16 @@ impl Page {
         let Some(seen) = &self.seen else { return Vec::new() };
         let lines: Vec<Rect> = self.lines.iter().map(|line| bounds(&line.quad)).collect();
         areas::areas(&seen.cells, &seen.sheet, &lines, self.scale())
+    }
+
+    /// What is searched besides, with nobody waiting for it: what is new and faint, which a search
+    /// may have missed. It is to be made plain first.
+    pub(super) fn faint(&mut self) -> Option<Area> {
+        let open = self.faint.take()?;
+        let sheet = &self.seen.as_ref()?.sheet;
+        let (cell, picture) = (sheet.cell(0, 0), areas::whole(sheet));
+        let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
+        Some(Area { rect: areas::fitted(&rect, &picture, self.scale()), open })
     }
 
     /// What of the picture could be text and was searched longest ago, when that is too long; no
@@ -144,6 +161,11 @@ impl Page {
         self.lines.found(&area.rect, whole);
     }
 
+    /// Takes what was found where the picture was made plainer.
+    pub(super) fn found_faint(&mut self, found: Vec<text::Line>) {
+        self.lines.found_faint(found);
+    }
+
     /// The lines that have to be read.
     pub(super) fn unread(&self) -> Vec<(u64, Quad)> {
         self.lines.iter().filter(|line| !line.known).map(|line| (line.id, line.quad)).collect()
@@ -167,6 +189,15 @@ impl Page {
         }
         found
     }
+}
+
+/// The largest patch of open cells that are faint, if it may be a word and not a whole picture.
+fn faint_patch(cells: &Cells, sheet: &Sheet) -> Option<Rect> {
+    let patches = areas::patches(&cells.faint(sheet), sheet);
+    let largest = patches.into_iter().max_by(|a, b| a.area().total_cmp(&b.area()))?;
+    let share = largest.area() / areas::whole(sheet).area();
+    (largest.area() >= FAINT_CELLS * sheet.cell(0, 0).area() && share <= FAINT_SHARE)
+        .then_some(largest)
 }
 
 /// Whether `rect` reaches an edge of `area` that is none of the picture's.
