@@ -42,14 +42,13 @@ struct Read {
 pub(super) fn look(
     picture: &Arc<Picture>,
     reader: Arc<dyn Reader>,
-    (policy, text): (&Policy, &Arc<TextPolicy>),
+    (policy, text, words): (&Policy, &TextPolicy, &Arc<Words>),
     (stream, deadline): (u64, Instant),
 ) -> Result<Judged, Failure> {
-    let words = Arc::new(Words::new(text, true));
     let mut stage = Stage::new(stream, reader);
     let mut seen = Seen { found: Vec::new(), read: Vec::new() };
     for round in 0..LOOKS {
-        let how = (&words, text.cover == TextCover::Line);
+        let how = (words, text.cover == TextCover::Line);
         let next = once(&mut stage, picture, how, (round as f64 * STEP, deadline));
         seen = match next {
             Ok(next) => next,
