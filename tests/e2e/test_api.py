@@ -75,7 +75,8 @@ def test_description(stack):
         check("panicked" not in server.process.text(), "a handler panicked")
         check(done.returncode == 0, done.stdout[-9000:] + done.stderr[-2000:])
         summary = [line.strip() for line in done.stdout.splitlines() if re.search(r"\d+ (generated|passed|tested|selected)|Operations:|Test cases:|generated", line)]
-    return [f"{fits.stdout.strip()} examples fit; {took:.0f} s", *summary[-4:]]
+    phases = [line.strip() for line in done.stdout.splitlines() if "(in " in line or "scenarios" in line.lower()]
+    return [f"{fits.stdout.strip()} examples fit; {took:.0f} s", *phases, *summary[-4:]]
 
 
 def test_event_stream(stack):
