@@ -24,8 +24,11 @@
 //! | [`text`] | which words of a text the rules forbid; pure |
 //! | [`track`] | findings in, moving regions out; pure |
 //! | [`censor`] | what the rules cover, and how it is covered |
+//! | [`frames`] | sessions of frames that are sent to the API |
+//! | [`inspect`] | single pictures and texts under the rules |
 //! | [`store`] | what outlives the process: streams, detections, rules, feedback |
 //! | [`notify`] | tells the operator's own server what happens |
+//! | [`bench`] | `scrim bench`: what this machine bears, without LiveKit |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
@@ -33,10 +36,13 @@
 pub mod api;
 pub mod app;
 pub mod ask;
+pub mod bench;
 pub mod censor;
 pub mod cli;
 pub mod config;
 pub mod detect;
+pub mod frames;
+pub mod inspect;
 pub mod livekit;
 pub mod load;
 pub mod media;

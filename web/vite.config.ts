@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type HtmlTagDescriptor, type Plugin } from "vite";
 
 /** Where the development server finds Scrim. */
 const SCRIM = process.env.SCRIM_URL ?? "http://127.0.0.1:8080";
@@ -24,6 +24,36 @@ function addresses(): Plugin {
   };
 }
 
+/** What every page has in its head, and where its script builds it up. */
+const COMMON: HtmlTagDescriptor[] = [
+  { tag: "meta", attrs: { charset: "utf-8" } },
+  {
+    tag: "meta",
+    attrs: {
+      name: "viewport",
+      content: "width=device-width, initial-scale=1, viewport-fit=cover",
+    },
+  },
+  { tag: "meta", attrs: { name: "color-scheme", content: "light dark" } },
+  ...Object.entries({ light: "#ffffff", dark: "#171e21" }).map(([scheme, content]) => ({
+    tag: "meta",
+    attrs: { name: "theme-color", content, media: `(prefers-color-scheme: ${scheme})` },
+  })),
+  { tag: "link", attrs: { rel: "icon", href: "/icon.svg", type: "image/svg+xml" } },
+  { tag: "link", attrs: { rel: "manifest", href: "/manifest.webmanifest" } },
+  {
+    tag: "div",
+    attrs: { id: "app" },
+    children: "<noscript>This page needs JavaScript.</noscript>",
+    injectTo: "body-prepend",
+  },
+];
+
+/** Gives each page what all have. */
+function common(): Plugin {
+  return { name: "common", transformIndexHtml: { order: "pre", handler: () => COMMON } };
+}
+
 /** Lets pages that always need LiveKit's client fetch it beside their own script. */
 function preload(): Plugin {
   return {
@@ -43,7 +73,7 @@ function preload(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [addresses(), preload()],
+  plugins: [addresses(), common(), preload()],
   build: {
     target: "es2022",
     // The policy of the pages allows no inline code or data.

@@ -53,7 +53,8 @@ fn allow_preflight(headers: &mut HeaderMap) {
     headers.extend(marks);
 }
 
-fn is_allowed(config: &Config, origin: &HeaderValue) -> bool {
+/// Whether pages of an origin may call.
+pub(super) fn is_allowed(config: &Config, origin: &HeaderValue) -> bool {
     let listed = |known: &String| known == "*" || known.as_bytes() == origin.as_bytes();
     config.http.cors_origins.iter().any(listed) || (config.dev && is_local(origin))
 }

@@ -119,10 +119,12 @@ impl Deliveries {
         } else if self.ended.contains(&participant.sid) {
             return Effect::Nothing;
         }
-        // Recorders and other machines are no audience, and neither is the server itself: it joins
-        // as a plain participant, but it may publish, which no viewer may.
-        let publishes = participant.permission.as_ref().is_some_and(|may| may.can_publish);
-        if publishes || participant.kind != Kind::Standard as i32 {
+        // Recorders and other machines are no audience, nor is whoever watches unseen (operators),
+        // nor the server itself: it joins as a plain participant, but it may publish, which no
+        // viewer may.
+        let no_viewer =
+            participant.permission.as_ref().is_some_and(|may| may.can_publish || may.hidden);
+        if no_viewer || participant.kind != Kind::Standard as i32 {
             return Effect::Nothing;
         }
         Effect::Viewer { room: room.to_owned(), identity: participant.identity.clone(), joined }
@@ -438,6 +440,11 @@ mod tests {
         let may = ParticipantPermission { can_publish: true, ..ParticipantPermission::default() };
         own.participant.as_mut().unwrap().permission = Some(may);
         assert_eq!(take(&mut all, &own), Effect::Nothing);
+        let mut unseen =
+            about(event("6", "participant_joined", "stage-processed"), "PA_4", "monitor-1");
+        let may = ParticipantPermission { hidden: true, ..ParticipantPermission::default() };
+        unseen.participant.as_mut().unwrap().permission = Some(may);
+        assert_eq!(take(&mut all, &unseen), Effect::Nothing);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::inspect::{LookError, PictureError};
 use crate::session::{Closed, StartError};
 use crate::store::{self, Stale};
 
@@ -34,6 +35,11 @@ impl Problem {
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// What was wrong, for a person.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// 400: the request itself cannot be read.
@@ -148,6 +154,39 @@ impl From<StartError> for Problem {
 impl From<Closed> for Problem {
     fn from(error: Closed) -> Self {
         Self::unavailable(error.to_string())
+    }
+}
+
+impl From<LookError> for Problem {
+    fn from(error: LookError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LookError::Busy(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail)
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            LookError::Late(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail),
+            LookError::Detector(failure) => {
+                // What a model says of its failure is for the log only.
+                tracing::warn!(%failure, "a detector did not look at a picture");
+                let detail = "the detectors cannot be asked now; see /health";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "detector-unavailable", detail)
+                    .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+            }
+            LookError::Picture(error) => match error {
+                PictureError::TooManyBytes { .. } => {
+                    Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+                }
+                PictureError::Unknown => {
+                    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                    Self::new(status, "unsupported-media-type", detail)
+                }
+                PictureError::Encode(_) => {
+                    tracing::warn!(detail, "a censored picture was not encoded");
+                    Self::internal()
+                }
+                _ => Self::invalid(&[detail]),
+            },
+            LookError::Broken => Self::internal(),
+        }
     }
 }
 

@@ -34,9 +34,18 @@ impl<T: DeserializeOwned> FromRequest<State> for Body<T> {
 
 /// The body as it came: 413 when it is too large, 408 when it does not come in time.
 pub(super) async fn raw(request: Request, state: &State) -> Result<Bytes, Problem> {
+    raw_up_to(request, state, state.config().http.max_body_bytes).await
+}
+
+/// The same with a limit of its own, in bytes, which the route's `DefaultBodyLimit` has too.
+pub(super) async fn raw_up_to(
+    request: Request,
+    state: &State,
+    most: usize,
+) -> Result<Bytes, Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     let length: Option<u64> = length.and_then(|length| length.parse().ok());
-    if length.is_some_and(|length| length > state.config().http.max_body_bytes as u64) {
+    if length.is_some_and(|length| length > most as u64) {
         // Refused before it is sent; what comes all the same is not the next request.
         return Err(Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
             .header(header::CONNECTION, HeaderValue::from_static("close")));

@@ -20,19 +20,23 @@ mod health;
 mod idempotency;
 mod keys;
 mod limits;
+mod monitor;
 mod names;
 mod notifications;
 mod openapi;
 mod ops;
 mod pages;
+mod pictures;
 mod request;
 mod rules;
 mod server;
+mod sockets;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod tokens;
+mod versions;
 mod web;
 mod webhook;
 
@@ -60,6 +64,8 @@ pub use server::{Serving, serve};
 pub use tls::{Error as TlsError, Tls};
 
 use crate::config::Config;
+use crate::frames::Sessions;
+use crate::inspect::Inspector;
 use crate::media::clock;
 use crate::session::Manager;
 use crate::store::{Journal, Store};
@@ -76,6 +82,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What `/metrics` shows.
     pub registry: Arc<Registry>,
+    /// Looks at single pictures.
+    pub inspector: Inspector,
     /// How the dependencies are.
     pub health: Arc<dyn HealthSource>,
     /// What `/events` shows.
@@ -109,6 +117,7 @@ struct Inner {
     deliveries: Mutex<deliveries::Deliveries>,
     windows: Mutex<limits::Windows>,
     calls: Mutex<idempotency::Calls>,
+    sessions: Sessions,
     cached_health: health::Cached,
     started: Instant,
 }
@@ -123,6 +132,7 @@ impl State {
             deliveries: Mutex::new(deliveries::Deliveries::after(&parts.webhooks)),
             windows: Mutex::new(limits::Windows::new(window)),
             calls: Mutex::default(),
+            sessions: Sessions::new(config.frames.limits()),
             cached_health: health::Cached::default(),
             started: clock::now(),
             parts,
@@ -143,6 +153,10 @@ impl State {
 
     fn registry(&self) -> &Registry {
         &self.0.parts.registry
+    }
+
+    fn inspector(&self) -> &Inspector {
+        &self.0.parts.inspector
     }
 
     fn health(&self) -> &dyn HealthSource {
@@ -189,6 +203,10 @@ impl State {
         &self.0.parts.keys
     }
 
+    fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
     fn cached_health(&self) -> &health::Cached {
         &self.0.cached_health
     }
@@ -205,6 +223,7 @@ fn history() -> Router<State> {
     Router::new()
         .route("/censorship/rules", global)
         .route("/censorship/rules/{room}", room)
+        .route("/censorship/versions", get(versions::list))
         .route("/censorship/sessions", get(streams::sessions))
         .route("/censorship/events", get(detections::list))
         .route("/room/analytics/{room}", get(analytics::room))
@@ -215,6 +234,17 @@ fn history() -> Router<State> {
         .route("/feedback/detection", post(feedback::detection))
         .route("/feedback/{room}", delete(feedback::reset_room))
         .route("/feedback/{room}/{class}", delete(feedback::reset_class))
+}
+
+/// What looks at pictures that are sent here, and what their bodies may be.
+fn pictures(state: &State) -> Router<State> {
+    Router::new()
+        .route("/process/frame", post(pictures::process))
+        .route("/censorship/rules/check", post(pictures::check))
+        .route("/streaming/stats", get(sockets::stats))
+        .route("/ws/stream/{sessionId}", get(sockets::live))
+        .route("/stream", get(sockets::upload))
+        .layer(DefaultBodyLimit::max(pictures::body_max(state)))
 }
 
 /// The whole API.
@@ -229,6 +259,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/streams/{id}/cover", post(streams::cover))
         .merge(history())
         .route("/token", post(tokens::token))
+        .route("/token/monitor", post(monitor::tokens))
         .route("/livekit/webhook", post(webhook::receive))
         .route("/events", get(events::events))
         .route("/health", get(health::health))
@@ -244,6 +275,7 @@ pub fn router(parts: Parts) -> Router {
         .merge(web::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(state.config().http.max_body_bytes))
+        .merge(pictures(&state))
         .layer(from_fn_with_state(state.clone(), limits::limit))
         .layer(from_fn_with_state(state.clone(), cors::cors))
         .layer(from_fn_with_state(state.clone(), request::watch))

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -130,16 +130,17 @@ impl Connection {
             request.extensions_mut().insert(Client(peer.ip()));
             request
         });
-        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+        let mut builder = Builder::new();
         builder
-            .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(http.header_timeout_ms))
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_MAX);
         let stream = Patient::new(stream, Duration::from_millis(http.write_timeout_ms));
-        let served =
-            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(named));
+        // A WebSocket takes the stream over: it is then a session of frames, bounded as such.
+        let served = builder
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(named))
+            .with_upgrades();
         let mut served = std::pin::pin!(served);
         let ended = tokio::select! {
             ended = served.as_mut() => ended,

@@ -22,10 +22,12 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 mod history;
+mod pictures;
 
 use super::*;
 use crate::censor::Document;
 use crate::config::{Audience, Config, DEV_API_KEY, DEV_API_SECRET, Environment};
+use crate::detect;
 use crate::session::{
     self, Command, Event, Origin, Refusal, StartError, Statistics, Summary, Target,
 };
@@ -73,6 +75,7 @@ impl HealthSource for Health {
                     error: None,
                 },
                 detectors: Vec::new(),
+                gpus: Vec::new(),
                 streams: 0,
                 load: LoadHealth::default(),
                 warmed_up: true,
@@ -145,6 +148,12 @@ fn obey(command: Command, streams: &mut Vec<Summary>) -> String {
             let _ = reply.send(serde_json::from_str::<Document>(text).unwrap().resolve());
             format!("configured {room}")
         }
+        Command::Preview { room, rules, reply } => {
+            let problems = rules.check(&["FACE_FEMALE"]);
+            let answer = (rules.over(&Document::default()), rules.resolve());
+            let _ = reply.send(if problems.is_empty() { Ok(answer) } else { Err(problems) });
+            format!("preview {room:?}")
+        }
         Command::SetRules { scope, saved, reply } => {
             let _ = reply.send(());
             let mode = saved.document.and_then(|document| document.mode);
@@ -179,6 +188,42 @@ fn strict() -> Config {
     config
 }
 
+/// Sees a face on the left of every picture.
+struct Sees;
+
+impl detect::Model for Sees {
+    fn name(&self) -> &str {
+        "sees"
+    }
+
+    fn bucket(&self, _: &Arc<crate::media::Picture>) -> u32 {
+        1
+    }
+
+    fn open(&self) -> Result<detect::Opened, detect::Error> {
+        let (detector, provider) = (Box::new(Self), "script".to_owned());
+        let classes = vec!["FACE_FEMALE".into()];
+        Ok(detect::Opened { detector, provider, fallback: None, batches: false, classes })
+    }
+}
+
+impl detect::Detector for Sees {
+    fn detect(
+        &mut self,
+        inputs: &[Arc<crate::media::Picture>],
+    ) -> Result<Vec<Vec<detect::Finding>>, detect::Error> {
+        let rect = crate::media::Rect::new(0.0, 0.0, 20.0, 20.0);
+        let face = detect::Finding { class: "FACE_FEMALE".into(), score: 0.8, rect };
+        Ok(inputs.iter().map(|_| vec![face.clone()]).collect())
+    }
+}
+
+fn inspector(limits: crate::inspect::Limits) -> Inspector {
+    let config = detect::Config { workers: 1, ..detect::Config::default() };
+    let service = detect::Service::start_with(&config, vec![Arc::new(Sees)], |_| {}).unwrap();
+    Inspector::new(service, limits)
+}
+
 fn bench(config: Config) -> Bench {
     bench_with(config, router)
 }
@@ -207,11 +252,13 @@ fn bench_with(config: Config, make: impl FnOnce(Parts) -> Router) -> Bench {
     let manager = Manager::new(commands, events.clone());
     // Told by nobody to run: these tests look at what the manager is told.
     let (journal, _) = Journal::new(store.clone(), manager.clone(), metrics.clone(), false);
+    let inspector = inspector(config.pictures.limits());
     let parts = Parts {
         config: Arc::new(config),
         manager,
         metrics,
         registry: Arc::new(registry),
+        inspector,
         health: Arc::new(Health(well.clone())),
         feed,
         keys: keys.clone(),
@@ -479,6 +526,46 @@ async fn viewers_get_the_processed_room_and_nothing_else() {
     assert_eq!((token.video.room.as_str(), token.metadata.as_str()), ("stage", "{\"a\":1}"));
     let ask = json!({ "roomName": "stage", "participantName": "Ann", "role": "viewer", "metadata": "x".repeat(3_000) });
     assert_problem(&bench.post("/token", &ask).await, 422, "invalid-request");
+}
+
+#[tokio::test]
+async fn who_looks_after_streams_gets_many_tokens_at_once_and_is_no_audience() {
+    let bench = bench(strict());
+    let ask = |rooms: &[&str]| json!({ "roomNames": rooms });
+    let (operator, viewer) = (bearer("operator", 60), bearer("viewer", 60));
+    let two = ask(&["stage", "studio"]);
+    assert_problem(&bench.post("/token/monitor", &two).await, 401, "unauthenticated");
+    let refused = bench.post_as("/token/monitor", &two, &viewer).await;
+    assert_problem(&refused, 403, "forbidden");
+    let reply = bench.post_as("/token/monitor", &two, &operator).await;
+    assert_eq!(
+        (reply.status, &reply.headers["cache-control"]),
+        (StatusCode::OK, &"no-store".parse().unwrap())
+    );
+    // A wall of tiles must not use up what is meant for starting streams.
+    assert!(reply.headers["ratelimit-policy"].to_str().unwrap().starts_with("\"api\""));
+    let mut identities = std::collections::HashSet::new();
+    for (at, room) in ["stage", "studio"].into_iter().enumerate() {
+        let one = &reply.body["tokens"][at];
+        let token = claims(&one["token"]);
+        assert_eq!(
+            (&one["roomName"], &one["processedRoom"]),
+            (&json!(room), &json!(processed(room)))
+        );
+        assert_eq!(token.video.room, processed(room));
+        assert!(token.video.hidden && token.video.can_subscribe() && !token.video.can_publish());
+        assert!(!token.video.room_admin && token.attributes.is_empty());
+        identities.insert(token.sub);
+    }
+    assert_eq!(identities.len(), 2);
+    let many: Vec<String> = (0..201).map(|n| format!("room-{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for bad in [ask(&[]), ask(&many), ask(&["stage", "a b"]), ask(&["stage-processed"])] {
+        let reply = bench.post_as("/token/monitor", &bad, &operator).await;
+        assert_problem(&reply, 422, "invalid-request");
+    }
+    let all = bench.post_as("/token/monitor", &ask(&many[..200]), &operator).await;
+    assert_eq!(all.body["tokens"].as_array().unwrap().len(), 200);
 }
 
 #[tokio::test]

@@ -37,6 +37,13 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     found.range("pipeline.processing_fps", config.pipeline.processing_fps, 0.5, 60.0);
     let decay = config.pipeline.confidence_decay_rate;
     found.range("pipeline.confidence_decay_rate", decay, 0.0, 1.0);
+    found.range("pictures.at_once", config.pictures.at_once, 1, 64);
+    found.range("pictures.max_bytes", config.pictures.max_bytes, 1_024, 64 << 20);
+    found.range("pictures.max_side", config.pictures.max_side, 16, 8_192);
+    found.range("pictures.time_ms", config.pictures.time_ms, 100, 20_000);
+    found.range("frames.max_sessions", config.frames.max_sessions, 0, 1_000);
+    found.range("frames.max_memory_mb", config.frames.max_memory_mb, 1, 65_536);
+    found.range("frames.idle_s", config.frames.idle_s, 1, 86_400);
     found.range("shutdown.deadline_s", config.shutdown.deadline_s, 1, 300);
     let endpoint = &config.telemetry.otlp_endpoint;
     if !endpoint.is_empty()
@@ -134,6 +141,13 @@ fn detect(config: &Config, found: &mut Found) {
     if detect.models.is_empty() {
         found.add("detect.models", "[]", "must name at least one model of the manifest");
     }
+    if detect.devices.is_empty() {
+        found.add("detect.devices", "[]", "must name at least one GPU by its number, as in [0]");
+    }
+    for &device in &detect.devices {
+        found.range("detect.devices", device, 0, 63);
+    }
+    found.range("detect.gpu_memory_mb", detect.gpu_memory_mb, 0, 1 << 20);
     found.range("detect.workers", detect.workers, 0, 64);
     found.range("detect.text_workers", detect.text_workers, 0, 64);
     found.range("detect.threads_per_session", detect.threads_per_session, 1, 64);

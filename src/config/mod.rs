@@ -7,6 +7,7 @@ mod check;
 mod files;
 mod http;
 mod load;
+mod pictures;
 mod secret;
 mod sections;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use files::read as read_files;
 pub use http::Http;
 pub use load::{Environment, Error, Problem};
+pub use pictures::{Frames, Pictures};
 pub use secret::Secret;
 pub use sections::{
     Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Notify,
@@ -57,6 +59,10 @@ pub struct Config {
     pub detect: Detect,
     /// How frames are watched.
     pub pipeline: Pipeline,
+    /// Single pictures that are sent to the API.
+    pub pictures: Pictures,
+    /// Sessions of frames that are sent to the API.
+    pub frames: Frames,
     /// The main switch.
     pub censorship: Censorship,
     /// The rules that hold unless a stream has its own.
@@ -81,6 +87,8 @@ impl Default for Config {
             limits: Limits::default(),
             detect: Detect::default(),
             pipeline: Pipeline::default(),
+            pictures: Pictures::default(),
+            frames: Frames::default(),
             censorship: Censorship::default(),
             rules: default_rules(),
             log: Log::default(),

@@ -28,6 +28,9 @@ pub enum Role {
     Broadcaster,
     /// Watches and publishes nothing.
     Viewer,
+    /// Watches a processed room for whoever looks after it: like a viewer, but unseen, so that it
+    /// is no audience.
+    Monitor,
     /// This server in a raw room: sees everything, unseen, publishes nothing.
     Agent,
     /// This server in a processed room: publishes, and sees nobody. Not an agent: LiveKit closes
@@ -76,7 +79,7 @@ impl Grant {
         match self.role {
             Role::Broadcaster => token = token.with_attributes([ROLE]),
             Role::Agent => token = token.with_kind("agent"),
-            Role::Viewer | Role::Server | Role::Nobody => {}
+            Role::Viewer | Role::Monitor | Role::Server | Role::Nobody => {}
         }
         if let Some(metadata) = &self.metadata {
             token = token.with_metadata(metadata);
@@ -92,10 +95,10 @@ impl Grant {
             room_join: true,
             room: self.room.clone(),
             can_publish: Some(matches!(self.role, Role::Broadcaster | Role::Server)),
-            can_subscribe: Some(matches!(self.role, Role::Viewer | Role::Agent)),
+            can_subscribe: Some(matches!(self.role, Role::Viewer | Role::Monitor | Role::Agent)),
             can_publish_data: Some(false),
             can_update_own_metadata: Some(false),
-            hidden: self.role == Role::Agent,
+            hidden: matches!(self.role, Role::Monitor | Role::Agent),
             agent: self.role == Role::Agent,
             ..VideoGrants::default()
         }
@@ -133,6 +136,17 @@ mod tests {
         assert_eq!(claims.video.can_update_own_metadata, Some(false));
         assert!(!claims.video.room_admin && !claims.video.room_create && !claims.video.hidden);
         assert!(claims.attributes.is_empty());
+    }
+
+    #[test]
+    fn a_monitor_is_a_viewer_that_nobody_sees() {
+        let claims = claims(&Grant::new(Role::Monitor, "show-processed", "monitor-1"));
+        assert_eq!(claims.video.room, "show-processed");
+        assert!(claims.video.hidden && !claims.video.agent && claims.kind.is_empty());
+        assert_eq!(claims.video.can_subscribe, Some(true));
+        assert_eq!(claims.video.can_publish, Some(false));
+        assert_eq!(claims.video.can_publish_data, Some(false));
+        assert!(!claims.video.room_admin && !claims.video.room_create);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod encode;
 pub(crate) mod ffmpeg;
 mod frame;
 mod link;
+pub mod mp4;
 mod picture;
 mod rect;
 #[cfg(test)]

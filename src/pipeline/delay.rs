@@ -22,6 +22,9 @@ const MARGIN: Duration = Duration::from_millis(6);
 const MEMORY: Duration = Duration::from_secs(300);
 /// Verdicts are remembered in stretches of this length; at the end of each, the delay may shrink.
 const STRETCH: Duration = Duration::from_secs(5);
+/// The first stretches of a track, in which models, encoder and caches warm up, are remembered for
+/// this long only: what they took says little about what comes.
+const WARM_UP: (u32, Duration) = (2, Duration::from_secs(30));
 /// A delay that could shrink by less than this stays.
 const WORTH: Duration = Duration::from_millis(8);
 
@@ -32,31 +35,39 @@ const WORTH: Duration = Duration::from_millis(8);
 #[derive(Debug)]
 pub(crate) struct Settler {
     delay: Duration,
-    /// The end of each stretch and the slowest verdict in it, oldest first.
-    slowest: VecDeque<(Instant, Duration)>,
+    /// What is remembered, oldest first.
+    slowest: VecDeque<Stretch>,
+    /// Stretches begun so far; stops counting after the warm-up.
+    begun: u32,
+}
+
+/// A few seconds, and the slowest verdict in them.
+#[derive(Debug)]
+struct Stretch {
+    end: Instant,
+    forgotten: Instant,
+    slowest: Duration,
 }
 
 impl Settler {
     /// Starts with a guess.
     pub(crate) fn new(guess: Duration) -> Self {
-        Self { delay: guess.clamp(BOUNDS.0, BOUNDS.1), slowest: VecDeque::new() }
+        Self { delay: guess.clamp(BOUNDS.0, BOUNDS.1), slowest: VecDeque::new(), begun: 0 }
     }
 
     /// A frame's verdict was there this long after the frame could have left at the earliest, the
     /// time for covering and encoding included.
     pub(crate) fn observe(&mut self, need: Duration, now: Instant) {
         match self.slowest.back_mut() {
-            Some((end, slowest)) if now < *end => *slowest = need.max(*slowest),
+            Some(last) if now < last.end => last.slowest = need.max(last.slowest),
             back => {
                 if back.is_some() {
                     self.shrink();
                 }
-                self.slowest.push_back((now + STRETCH, need));
+                self.begin(need, now);
             }
         }
-        while self.slowest.front().is_some_and(|(end, _)| *end + MEMORY < now) {
-            self.slowest.pop_front();
-        }
+        self.slowest.retain(|stretch| now <= stretch.forgotten);
         self.delay = self.delay.max(enough_for(need));
     }
 
@@ -65,8 +76,18 @@ impl Settler {
         self.delay
     }
 
+    fn begin(&mut self, slowest: Duration, now: Instant) {
+        let (warming, soon) = WARM_UP;
+        let memory = if self.begun < warming { soon } else { MEMORY };
+        self.begun = (self.begun + 1).min(warming);
+        let end = now + STRETCH;
+        self.slowest.push_back(Stretch { end, forgotten: end + memory, slowest });
+    }
+
     fn shrink(&mut self) {
-        let Some(slowest) = self.slowest.iter().map(|(_, slowest)| *slowest).max() else { return };
+        let Some(slowest) = self.slowest.iter().map(|stretch| stretch.slowest).max() else {
+            return;
+        };
         let enough = enough_for(slowest);
         if enough + WORTH <= self.delay {
             self.delay = enough;
@@ -164,10 +185,34 @@ mod tests {
         assert_eq!(settler.delay(), ms(149) + MARGIN);
     }
 
+    /// A settler past its warm-up, in which verdicts took no time, and the time at its end.
+    fn warm(guess: u64) -> (Settler, Instant) {
+        let mut now = clock::now();
+        let mut settler = Settler::new(ms(guess));
+        for _ in 0..WARM_UP.0 {
+            settler.observe(Duration::ZERO, now);
+            now += STRETCH;
+        }
+        (settler, now)
+    }
+
     #[test]
-    fn a_slow_verdict_is_felt_at_once_and_remembered_for_five_minutes() {
+    fn what_warming_up_took_is_forgotten_soon() {
         let start = clock::now();
         let mut settler = Settler::new(ms(100));
+        let mut at = |s: u64, need: u64| {
+            settler.observe(ms(need), start + Duration::from_secs(s));
+            settler.delay()
+        };
+        assert_eq!(at(0, 300), ms(300) + MARGIN);
+        let kept: Vec<_> = (1..=34).map(|s| at(s, 120)).collect();
+        assert!(kept.iter().all(|delay| *delay == ms(300) + MARGIN), "{kept:?}");
+        assert_eq!((35..=45).map(|s| at(s, 120)).last(), Some(ms(120) + MARGIN));
+    }
+
+    #[test]
+    fn a_slow_verdict_is_felt_at_once_and_remembered_for_five_minutes() {
+        let (mut settler, start) = warm(100);
         settler.observe(ms(180), start);
         assert_eq!(settler.delay(), ms(180) + MARGIN);
         let mut at = |s: u64| {
@@ -204,8 +249,7 @@ mod tests {
         fn enough_for_all_that_is_remembered(
             needs in prop::collection::vec((0_u64..700, 1_u64..9_000), 1..200),
         ) {
-            let mut now = clock::now();
-            let mut settler = Settler::new(ms(200));
+            let (mut settler, mut now) = warm(200);
             let mut seen = Vec::new();
             for (need, after) in needs {
                 now += ms(after);

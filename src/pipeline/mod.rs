@@ -52,7 +52,7 @@ mod sightings;
 #[cfg(any(test, feature = "test-hooks"))]
 pub mod soak;
 mod switch;
-mod text;
+pub(crate) mod text;
 
 pub(crate) use delay::Delay;
 pub(crate) use figures::Figures;

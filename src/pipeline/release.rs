@@ -171,10 +171,14 @@ impl Stage {
 
     /// Tells the stream how long verdicts take.
     fn settle(&mut self) {
-        if let Some(need) = self.guard.take_need() {
-            self.settler.observe(need, clock::now());
-            self.links.delay.need(self.spec.source, self.settler.delay());
+        let Some(need) = self.guard.take_need() else { return };
+        let before = self.settler.delay();
+        self.settler.observe(need, clock::now());
+        let delay = self.settler.delay();
+        if delay != before {
+            tracing::debug!(source = ?self.spec.source, ?need, ?delay, "delay settled anew");
         }
+        self.links.delay.need(self.spec.source, delay);
     }
 
     fn follow_controls(&mut self) {
@@ -210,7 +214,7 @@ impl Stage {
             });
         }
         let answers = self.answers.clone();
-        self.text.look(|rules| text::Look {
+        self.text.look(now, |rules| text::Look {
             picture,
             time,
             deadline,

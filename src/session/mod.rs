@@ -293,6 +293,16 @@ pub enum Command {
     CheckRules(Box<Document>, oneshot::Sender<Vec<String>>),
     /// What the rules say of a room: of its stream, or of the next one. Without feedback.
     Configured(String, oneshot::Sender<Policy>),
+    /// What would hold in a room (`None`: in any) with these rules on top, or what is wrong with
+    /// them.
+    Preview {
+        /// The raw room.
+        room: Option<String>,
+        /// Rules on top of the room's.
+        rules: Box<Document>,
+        /// All levels laid over each other and what they mean; or every problem at once.
+        reply: oneshot::Sender<Result<(Document, Policy), Vec<String>>>,
+    },
     /// New rules, effective at once on the streams that they are for.
     SetRules {
         /// Whose rules.
@@ -441,6 +451,22 @@ impl Manager {
     /// When the server is shutting down.
     pub async fn configured(&self, room: String) -> Result<Policy, Closed> {
         self.ask(|reply| Command::Configured(room, reply)).await.ok_or(Closed)
+    }
+
+    /// What would hold in a room (`None`: in a room without rules of its own) with `rules` on top:
+    /// all levels laid over each other, and what they mean with what feedback has moved. The inner
+    /// error names everything that is wrong with `rules`. Nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// When the server is shutting down.
+    pub async fn preview(
+        &self,
+        room: Option<String>,
+        rules: Document,
+    ) -> Result<Result<(Document, Policy), Vec<String>>, Closed> {
+        let rules = Box::new(rules);
+        self.ask(|reply| Command::Preview { room, rules, reply }).await.ok_or(Closed)
     }
 
     /// Makes rules hold that the database has taken; on running streams at once. Those of a room

@@ -161,6 +161,9 @@ impl Registry {
             Command::Configured(room, reply) => {
                 let _ = reply.send(self.configured(&room, &self.said(&room).rules));
             }
+            Command::Preview { room, rules, reply } => {
+                let _ = reply.send(self.preview(&room.unwrap_or_default(), &rules));
+            }
             Command::SetRules { scope, saved, reply } => {
                 self.set_rules(scope, *saved);
                 let _ = reply.send(());

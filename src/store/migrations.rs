@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str, &str)] = &[
         "several processes, pages of a room",
         include_str!("../../migrations/0003_processes_and_pages.sql"),
     ),
+    (4, "versions of rules", include_str!("../../migrations/0004_rule_versions.sql")),
 ];
 
 /// Takes the steps that the database has not taken yet, one at a time and only one process at once.

@@ -30,6 +30,7 @@ mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
 mod time;
+mod versions;
 mod webhooks;
 mod writer;
 
@@ -55,6 +56,7 @@ pub use rooms::Remembered;
 pub use rules::{Saved, Scope, Stale};
 pub use streams::{Filter as StreamFilter, Record};
 pub use time::{at, micros};
+pub use versions::Version;
 pub use writer::JournalActor;
 
 pub(crate) use sql::Sql;

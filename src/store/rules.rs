@@ -5,7 +5,7 @@ use sqlx::AnyConnection;
 
 use super::changes::Area;
 use super::sql::Columns;
-use super::{Change, Error, Sql, Store, micros};
+use super::{Change, Error, Sql, Store, micros, versions};
 use crate::censor::Document;
 
 /// Whose rules.
@@ -19,7 +19,7 @@ pub enum Scope {
 
 impl Scope {
     /// Its key in the database, and its name in the audit log is `global` or the room's.
-    fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         match self {
             Self::Global => "",
             Self::Room(room) => room,
@@ -131,6 +131,7 @@ impl Store {
                     .await?;
             }
             Area::Rules.count(connection).await?;
+            versions::keep(connection, scope, &after, by, now).await?;
             Ok((before, after))
         })
         .await

@@ -212,7 +212,12 @@ const FLAGS = [
 export async function browse({ camera = true, flags = [] } = {}) {
   const known = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
   const executablePath = process.env.CHROMIUM ?? known.find(existsSync);
-  const film = camera ? [`--use-file-for-fake-video-capture=${join(clip(), "face.y4m")}`] : [];
+  const film = camera
+    ? [
+        `--use-file-for-fake-video-capture=${join(clip(), "face.y4m")}`,
+        `--use-file-for-fake-audio-capture=${join(clip(), "beeps.wav")}`,
+      ]
+    : [];
   return chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...film, ...flags] });
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { away, deviation, Film, kept, look, percentile } from "./pictures.js";
 import { browse, clip, open, Stack, shows, until } from "./stack.js";
+import { hear, lateness, skews, steps } from "./timing.js";
 
 /** Of a covered face less than a quarter of the cells keep their detail; of a clear picture most do. */
 const LEGIBLE = 0.25;
@@ -96,12 +97,12 @@ for (const codec of ["auto", "h264", "vp9", "av1"]) {
     );
     assert.deepEqual(seen.leaks, [], "frames with a legible face");
     assert.ok(seen.faces >= ENOUGH && seen.clear >= ENOUGH, JSON.stringify(seen));
-    await end(caster, viewer, t, room);
+    await end(caster, viewer, room);
   });
 }
 
 /** The end, as the broadcaster, the viewer and the server see it. */
-async function end(caster, viewer, t, room) {
+async function end(caster, viewer, room) {
   await caster.getByRole("button", { name: "End the stream" }).click();
   await caster.getByRole("dialog").getByRole("button", { name: "End the stream" }).click();
   await shows(caster, "ended", 15);
@@ -121,17 +122,14 @@ test("who comes late sees a picture at once, and the page measures its own delay
   const times = [];
   for (let n = 0; n < 5; n++) {
     const viewer = await open(browser);
-    await viewer.addInitScript(() => {
-      // From the page's own beginning to its first picture.
-      const timer = setInterval(() => {
-        if (document.querySelector('.pill[data-state="live"]')) {
-          clearInterval(timer);
-          window.firstPicture = performance.now();
-        }
-      }, 5);
-    });
+    await viewer.addInitScript(steps);
     await viewer.goto(`${stack.http}/watch/${room}`);
-    times.push(await until("a picture", 20, () => viewer.evaluate(() => window.firstPicture)));
+    const taken = await until("a picture", 20, () =>
+      viewer.evaluate(() => window.steps.picture && window.steps),
+    );
+    times.push(taken.picture);
+    const told = Object.entries(taken).map(([name, at]) => `${name} ${Math.round(at)}`);
+    t.diagnostic(`steps of viewer ${n + 1}, ms after opening the page: ${told.join(", ")}`);
     assert.deepEqual(viewer.errors, []);
     await viewer.context().close();
   }
@@ -160,4 +158,36 @@ test("who comes late sees a picture at once, and the page measures its own delay
   caster.once("dialog", (dialog) => dialog.accept());
   await caster.close({ runBeforeUnload: true });
   await until("the stream ends", 20, async () => (await stack.stream(room)).state === "ended");
+});
+
+/** Beeps that must have been heard by both, and how long they are listened to, in ms. */
+const BEEPS = 8;
+const HEARD = 20_000;
+
+test("sound stays in step with the picture", async (t) => {
+  const room = "in-step";
+  await stack.coverFaces(room);
+  const [caster, viewer] = [await open(browser), await open(browser)];
+  t.after(() => Promise.all([caster.context().close(), viewer.context().close()]));
+  await goLive(caster, room);
+  await shows(caster, "live", 30);
+  await viewer.goto(`${stack.http}/watch/${room}`);
+  await shows(viewer, "live", 30);
+  const at = async (page, selector) => {
+    const [beeps, pictures] = await Promise.all([
+      page.evaluate(hear, { selector, milliseconds: HEARD }),
+      look(page, selector, HEARD, 10_000),
+    ]);
+    return lateness(beeps, pictures);
+  };
+  const [camera, seen] = await Promise.all([at(caster, ".mine video"), at(viewer, ".stage video")]);
+  const all = skews(seen, camera).sort((a, b) => Math.abs(a) - Math.abs(b));
+  t.diagnostic(
+    `sound after picture, more than at the camera: p50 ${Math.round(percentile(all, 0.5))} ms, worst ${Math.round(all.at(-1))} ms of ${all.length} beeps`,
+  );
+  assert.ok(
+    all.length >= BEEPS,
+    `${camera.length} beeps at the camera, ${seen.length} at the viewer`,
+  );
+  assert.deepEqual([caster.errors, viewer.errors], [[], []]);
 });

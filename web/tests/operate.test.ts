@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Statistics } from "../src/lib/types";
-import { problems } from "../src/operate/check";
 import { History, KEPT, outcome } from "../src/operate/history";
+import { problems } from "../src/operate/rules/check";
 import { frame } from "../src/operate/window";
 
 test("two hundred tiles cost as much as those on screen", () => {
@@ -61,14 +61,14 @@ test("a line of the last minutes comes from figures that only grow", () => {
 test("rules are checked with the key of everything that is wrong", () => {
   assert.deepEqual(problems({}), []);
   const good = {
-    classes: { FACE_MALE: { threshold: 0, action: "solid" } },
+    classes: { FACE_MALE: { threshold: 0.05, action: "solid" } },
     delayMs: 60,
     padding: 1,
   };
   assert.deepEqual(problems({ ...good, mode: "instant", onFailure: "freeze" }), []);
   assert.deepEqual(problems({ delayMs: "auto", text: { enabled: true } }), []);
   const bad = {
-    classes: { A: { threshold: 1.1 }, B: { action: "hide" } },
+    classes: { A: { threshold: 0.04 }, B: { action: "hide" } },
     padding: -0.1,
     delayMs: 59,
     mode: "fast",

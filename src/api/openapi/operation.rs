@@ -40,8 +40,8 @@ struct Body {
 #[derive(Clone, Debug)]
 struct Answer {
     status: u16,
-    /// The same in another media type: its name, and an example.
-    other: Option<(&'static str, &'static str)>,
+    /// The same in other media types: their names, and examples.
+    other: Vec<(&'static str, &'static str)>,
     description: &'static str,
     /// Media type, schema and example; `None` for an empty body.
     content: Option<(&'static str, Option<MakeSchema>, Value)>,
@@ -62,6 +62,8 @@ pub(super) struct Operation {
     parameters: Vec<Value>,
     query: Option<MakeSchema>,
     body: Option<Body>,
+    /// Other media types of the body, and their schemas.
+    uploads: Vec<(&'static str, Value)>,
     answers: Vec<Answer>,
     problems: Vec<(u16, &'static str)>,
 }
@@ -83,6 +85,7 @@ pub(super) fn operation(
         parameters: path_parameters(path),
         query: None,
         body: None,
+        uploads: Vec::new(),
         answers: Vec::new(),
         problems: Vec::new(),
     }
@@ -128,6 +131,12 @@ impl Operation {
         Self { body: Some(body), ..self }
     }
 
+    /// Another media type that the body may have.
+    pub(super) fn takes_also(mut self, kind: &'static str, schema: Value) -> Self {
+        self.uploads.push((kind, schema));
+        self
+    }
+
     /// A JSON answer, and an example of it.
     pub(super) fn gives<T: JsonSchema>(
         self,
@@ -139,7 +148,7 @@ impl Operation {
         let content = Some(("application/json", Some(schema), example));
         self.answer(Answer {
             status,
-            other: None,
+            other: Vec::new(),
             description,
             content,
             headers: &[],
@@ -157,7 +166,7 @@ impl Operation {
         let content = Some((kind, None, example.into()));
         self.answer(Answer {
             status: 200,
-            other: None,
+            other: Vec::new(),
             description,
             content,
             headers: &[],
@@ -169,7 +178,7 @@ impl Operation {
     pub(super) fn gives_nothing(self, status: u16, description: &'static str) -> Self {
         self.answer(Answer {
             status,
-            other: None,
+            other: Vec::new(),
             description,
             content: None,
             headers: &[],
@@ -206,7 +215,7 @@ impl Operation {
     /// Another media type of the last answer.
     pub(super) fn also(mut self, kind: &'static str, example: &'static str) -> Self {
         if let Some(answer) = self.answers.last_mut() {
-            answer.other = Some((kind, example));
+            answer.other.push((kind, example));
         }
         self
     }
@@ -260,11 +269,17 @@ impl Operation {
         if !parameters.is_empty() {
             whole["parameters"] = parameters.into();
         }
+        let mut content = Map::new();
+        for (kind, schema) in &self.uploads {
+            content.insert((*kind).to_owned(), json!({ "schema": schema }));
+        }
         if let Some(body) = &self.body {
             let schema = (body.schema)(&mut schemas.input);
-            let content = json!({ "schema": schema, "example": body.example });
-            whole["requestBody"] =
-                json!({ "required": true, "content": { "application/json": content } });
+            let json = json!({ "schema": schema, "example": body.example });
+            content.insert("application/json".into(), json);
+        }
+        if !content.is_empty() {
+            whole["requestBody"] = json!({ "required": true, "content": content });
         }
         whole
     }
@@ -302,8 +317,8 @@ impl Operation {
                 };
                 one["content"] = json!({ *kind: { "schema": schema, "example": example } });
             }
-            if let Some((kind, example)) = answer.other {
-                one["content"][kind] =
+            for (kind, example) in &answer.other {
+                one["content"][*kind] =
                     json!({ "schema": { "type": "string" }, "example": example });
             }
             if !answer.links.is_empty() {
@@ -326,7 +341,7 @@ impl Operation {
             all.extend([(401, "Unauthenticated"), (400, "Malformed"), (413, "TooLarge")]);
             all.push((408, "TooSlow"));
         }
-        if self.body.is_some() {
+        if self.body.is_some() || !self.uploads.is_empty() {
             all.extend([(400, "Malformed"), (408, "TooSlow"), (413, "TooLarge")]);
             all.extend([(415, "NotJson"), (422, "Invalid")]);
         }
@@ -354,6 +369,10 @@ fn path_parameters(path: &str) -> Vec<Value> {
         let (description, schema) = match name {
             "room" | "roomName" => ("The raw room.", room_schema()),
             "class" => ("The detector's class.", json!({ "type": "string" })),
+            "sessionId" => (
+                "A name of your choice.",
+                json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$" }),
+            ),
             "key" => ("The key's id, as it is listed.", json!({ "type": "string" })),
             _ => ("The id.", json!({ "type": "string", "format": "uuid" })),
         };

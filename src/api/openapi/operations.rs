@@ -2,6 +2,7 @@
 
 mod access;
 mod history;
+mod pictures;
 mod rules;
 mod server;
 mod streams;
@@ -25,10 +26,11 @@ JSON in and out, keys in camelCase, ids UUIDv7, times RFC 3339 in UTC.
 one stream.";
 
 /// Groups of routes.
-pub(super) const TAGS: [(&str, &str); 6] = [
+pub(super) const TAGS: [(&str, &str); 7] = [
     ("streams", "Start, look at, cover and end streams."),
     ("tokens", "Tokens that let people into LiveKit's rooms."),
     ("rules", "What is covered."),
+    ("pictures", "Pictures, texts and frames that are sent here."),
     ("events", "What happens, as it happens."),
     ("keys", "API keys for programs."),
     ("server", "The server itself."),
@@ -39,5 +41,6 @@ const ID: &str = "0198c0de-7a11-7bcd-8abc-0123456789ab";
 
 /// Every operation of the API.
 pub(super) fn all() -> Vec<Operation> {
-    [streams::all(), rules::all(), history::all(), access::all(), server::all()].concat()
+    [streams::all(), rules::all(), pictures::all(), history::all(), access::all(), server::all()]
+        .concat()
 }

@@ -80,6 +80,36 @@ async fn rules_have_etags_and_an_overtaken_change_is_412() {
 }
 
 #[tokio::test]
+async fn what_rules_were_is_listed_and_can_be_put_back() {
+    let bench = bench(dev());
+    let (first, second) = (json!({ "classes": {} }), json!({ "mode": "instant" }));
+    for rules in [&first, &second] {
+        bench.put("/censorship/rules/stage-1", rules).await;
+    }
+    bench.put("/censorship/rules", &second).await;
+    let page = bench.get("/censorship/versions?room=stage-1&limit=1").await;
+    assert_eq!((page.status, &page.body["nextBefore"]), (StatusCode::OK, &json!(2)));
+    let one = &page.body["versions"][0];
+    assert_eq!((&one["version"], &one["actor"]), (&json!(2), &json!("dev")));
+    assert_eq!(one["document"], second);
+    let rest = bench.get("/censorship/versions?room=stage-1&before=2").await;
+    assert_eq!(rest.body["versions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&rest.body["nextBefore"], &rest.body["versions"][0]["document"]),
+        (&Value::Null, &first)
+    );
+    let old = &rest.body["versions"][0]["document"];
+    let back = bench.change(Method::PUT, "/censorship/rules/stage-1", old, Some("\"2\"")).await;
+    assert_eq!((back.status, &back.body), (StatusCode::OK, &first));
+    let global = bench.get("/censorship/versions").await;
+    assert_eq!(global.body["versions"].as_array().unwrap().len(), 1);
+    for bad in ["room=a%20b", "before=x", "limit=0", "rooms=stage-1"] {
+        let reply = bench.get(&format!("/censorship/versions?{bad}")).await;
+        assert_problem(&reply, 422, "invalid-request");
+    }
+}
+
+#[tokio::test]
 async fn detections_are_listed_as_json_and_csv() {
     let bench = bench(dev());
     let (stream, ids) = bench.with_detections(&["A", "=B", "A"]).await;
@@ -192,7 +222,9 @@ async fn without_a_database_streams_run_and_what_needs_it_is_503() {
     assert_eq!(covered.status, StatusCode::OK);
     let list = bench.get("/streams").await;
     assert_eq!((&list.body["partial"], list.status), (&json!(true), StatusCode::OK));
-    for path in ["/censorship/rules", "/censorship/events", "/analytics", "/audit"] {
+    for path in
+        ["/censorship/rules", "/censorship/versions", "/censorship/events", "/analytics", "/audit"]
+    {
         let reply = bench.get(path).await;
         assert_problem(&reply, 503, "database-unavailable");
         assert!(reply.headers.contains_key("retry-after"));

@@ -1,12 +1,16 @@
 //! The only `unsafe` code: what FFmpeg's safe wrapper leaves out.
 #![allow(unsafe_code)]
 
+mod mp4;
+
 use std::sync::Once;
 
 use ffmpeg_next::ffi;
 use ffmpeg_next::frame::Video;
 
 use super::{Plane, PlaneMut};
+
+pub(super) use mp4::{Muxer, Track};
 
 /// Prepares FFmpeg once a process. Its own log is silenced: a damaged frame is an event of ours,
 /// not a line on standard error for each of its macroblocks.

@@ -18,6 +18,7 @@
 mod areas;
 mod cells;
 mod desk;
+mod faint;
 mod geometry;
 mod lines;
 mod motion;
@@ -33,6 +34,5 @@ mod verdict;
 
 pub(crate) use desk::Desk;
 pub(crate) use rules::problems;
-pub(crate) use stage::{Answer, Look, Reply};
-#[cfg(feature = "test-hooks")]
-pub(crate) use stage::{Rules, Stage};
+pub(crate) use stage::{Answer, Look, Reply, Rules, Stage};
+pub(crate) use verdict::{Found, Hit};

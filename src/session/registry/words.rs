@@ -40,6 +40,21 @@ impl Registry {
         policy
     }
 
+    /// What would hold with rules on top of the room's; or what is wrong with them. Nothing changes.
+    pub(super) fn preview(
+        &self,
+        room: &str,
+        rules: &Document,
+    ) -> Result<(Document, Policy), Vec<String>> {
+        let problems = crate::pipeline::problems(rules, &self.detect);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let own = rules.over(&self.said(room).rules);
+        let all = own.over(&self.rulebook.document(room)).over(&self.settings.rules);
+        Ok((all, self.policy(room, &own)))
+    }
+
     /// New rules, also for the streams that run. A room's are the last word on it: what its
     /// stream was started with is over.
     pub(super) fn set_rules(&mut self, scope: Scope, saved: Saved) {

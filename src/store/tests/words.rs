@@ -85,6 +85,34 @@ async fn of_writers_at_once_with_one_version_a_single_one_wins() {
 }
 
 #[tokio::test]
+async fn what_rules_were_is_kept_whole_for_a_hundred_changes() {
+    each_store(async |store| {
+        let scope = Scope::Room("stage".into());
+        store.set_rules(&Scope::Global, Some(padding(1.0)), None, "olga").await.unwrap();
+        // "A list of its own that is empty" and "no list" differ: one shows everything.
+        let empty = Document { classes: Some(Default::default()), ..Document::default() };
+        store.set_rules(&scope, Some(empty), None, "olga").await.unwrap();
+        store.set_rules(&scope, None, None, "per").await.unwrap();
+        let first = store.rule_versions(&scope, None, 10).await.unwrap();
+        let told: Vec<_> = first.iter().map(|one| (one.version, one.actor.as_str())).collect();
+        assert_eq!(told, [(2, "per"), (1, "olga")]);
+        assert_eq!(first[0].document, None);
+        assert_eq!(first[1].document, Some(json!({ "classes": {} })));
+        assert_eq!(store.rule_versions(&scope, Some(2), 10).await.unwrap(), first[1..]);
+        for _ in 0..100 {
+            store.set_rules(&scope, Some(padding(0.5)), None, "olga").await.unwrap();
+        }
+        let kept = store.rule_versions(&scope, None, ALL).await.unwrap();
+        assert_eq!((kept[0].version, kept.len(), kept[99].version), (102, 100, 3));
+        assert_eq!(store.rule_versions(&Scope::Global, None, 10).await.unwrap().len(), 1);
+        let refused = store.set_rules(&scope, None, Some(1), "late").await;
+        assert!(refused.is_err());
+        assert_eq!(store.rule_versions(&scope, None, 1).await.unwrap()[0].version, 102);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_audit_log_tells_who_changed_what_from_what_to_what() {
     each_store(async |store| {
         let scope = Scope::Room("stage".into());

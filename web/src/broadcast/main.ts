@@ -1,21 +1,12 @@
-import { call, currentQuota, Problem, why } from "../lib/api";
+import { call, Problem, why } from "../lib/api";
 import { confirmed } from "../lib/confirm";
 import { h, put, say, toast } from "../lib/dom";
 import { icon } from "../lib/icons";
-import { pace } from "../lib/pace";
 import { header, serviceWorker } from "../lib/shell";
 import { signedIn, signOut } from "../lib/signin";
-import { listen, type Message, pause } from "../lib/sse";
-import {
-  type Detection,
-  isOver,
-  type Started,
-  type Stream,
-  type StreamPage,
-  type Ticket,
-} from "../lib/types";
+import { pause } from "../lib/sse";
+import type { Started, Stream, Ticket } from "../lib/types";
 import { t } from "../texts";
-import { measure } from "./delay";
 import { Figures } from "./figures";
 import { Publisher } from "./publisher";
 import { report } from "./report";
@@ -23,13 +14,10 @@ import { Setup } from "./setup";
 import { FIRST, type Input, next, onAir } from "./state";
 import { Strip } from "./strip";
 import { Theirs } from "./theirs";
+import { Watchman } from "./watchman";
 
 /** What a page that is loaded again finds of the broadcast it interrupted. */
 const RESUME = "scrim.onair";
-
-/** How often the server is asked for the stream's figures, and how often the delay is measured. */
-const ASK = 2_000;
-const MEASURE = 8_000;
 
 class Page {
   private state = FIRST;
@@ -40,13 +28,9 @@ class Page {
   private publisher: Publisher | null = null;
   private room = "";
   private name = "";
-  private streamId = "";
-  private since = 0;
-  /** Whether the server did not answer since the stream was last seen. */
-  private away = false;
+  private watchman: Watchman | null = null;
   /** The stream that the room had already when this page wanted to go live. */
   private taken = "";
-  private air = new AbortController();
 
   readonly pill = h("span", { class: "pill", attrs: { role: "status" } });
   private readonly go: HTMLButtonElement;
@@ -157,8 +141,7 @@ class Page {
     try {
       const body = { roomName: wanted.room, participantName: wanted.name };
       const started = await call<Started>("POST", "/stream/start", { body });
-      this.streamId = started.streamId;
-      this.goOnAir(started);
+      this.goOnAir(started, started.streamId);
     } catch (error) {
       const taken = error instanceof Problem && error.kind === "already-live";
       this.take({ kind: "failed", why: taken ? t.broadcast.alreadyLive : why(error) });
@@ -182,17 +165,14 @@ class Page {
     const body = { roomName: this.room, participantName: this.name, role: "broadcaster" };
     try {
       const ticket = await call<Ticket>("POST", "/token", { body });
-      this.streamId = stream;
-      this.goOnAir(ticket);
+      this.goOnAir(ticket, stream);
     } catch (error) {
       this.take({ kind: "failed", why: why(error) });
     }
   }
 
-  private goOnAir(ticket: Ticket): void {
+  private goOnAir(ticket: Ticket, stream: string): void {
     const { codec } = this.setup.read() ?? { codec: "auto" as const };
-    this.air = new AbortController();
-    this.since = performance.now();
     this.figures = new Figures();
     put(this.holder, this.figures.element);
     this.strip.clear();
@@ -211,14 +191,20 @@ class Page {
       quality: (level) => this.figures.quality(level),
     });
     this.theirs.start(this.room);
-    void this.follow(this.air.signal);
-    void this.watchDelay(this.air.signal);
-    const happened = (message: Message) => this.event(message.event, message.data);
-    // Events break off when the server stops: a stream that is over then was not ended by anyone.
-    const broken = () => {
-      this.away = true;
-    };
-    void listen("/events", this.air.signal, happened, broken);
+    this.watchman = new Watchman(
+      {
+        room: this.room,
+        name: this.name,
+        publisher: this.publisher,
+        figures: this.figures,
+        strip: this.strip,
+        mine: this.setup.view,
+        theirs: this.theirs,
+        live: () => this.state.phase === "live",
+        over: (last) => this.over(last),
+      },
+      stream,
+    );
   }
 
   private sources() {
@@ -234,72 +220,6 @@ class Page {
     if (video) this.publisher.setVideo(video, videoFrom).catch(failed);
     this.publisher.setAudio(audio).catch(failed);
     this.shownMute();
-  }
-
-  /** Asks for figures every two seconds, and says how long it has been. */
-  private async follow(signal: AbortSignal): Promise<void> {
-    let asked = 0;
-    while (!signal.aborted) {
-      const now = performance.now();
-      this.figures.time((now - this.since) / 1_000);
-      this.figures.sent((await this.publisher?.sent()) ?? null, performance.now());
-      if (now - asked >= pace(ASK, currentQuota()) && this.streamId) {
-        asked = now;
-        await this.lookAfter(signal).catch(() => undefined);
-      }
-      await pause(1_000, signal);
-    }
-  }
-
-  /** Asks how the stream is. One that is over without our doing: the connection was made anew and
-   *  has another by now, the server lost it, or an operator ended it. */
-  private async lookAfter(signal: AbortSignal): Promise<void> {
-    let stream: Stream | null = null;
-    try {
-      stream = await call<Stream>("GET", `/streams/${this.streamId}`, { signal });
-    } catch (error) {
-      if (!(error instanceof Problem) || signal.aborted) return;
-      this.away ||= error.status === 0 || error.status >= 500;
-      if (error.kind !== "unknown-stream") return;
-    }
-    if (stream && !isOver(stream.state)) {
-      this.away = false;
-      this.figures.server(stream.statistics);
-      return;
-    }
-    if (this.state.phase !== "live") return;
-    const path = `/streams?room=${this.room}&limit=1`;
-    const { streams } = await call<StreamPage>("GET", path, { signal });
-    const [latest] = streams;
-    if (latest && !isOver(latest.state)) this.streamId = latest.streamId;
-    else if (this.away || !stream) await this.startAgain(signal);
-    else if (!signal.aborted) this.over(stream);
-  }
-
-  /** The server was away and knows this stream no more; the room is still ours. */
-  private async startAgain(signal: AbortSignal): Promise<void> {
-    const body = { roomName: this.room, participantName: this.name };
-    const started = await call<Started>("POST", "/stream/start", { body, signal });
-    this.streamId = started.streamId;
-    this.away = false;
-  }
-
-  private async watchDelay(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await pause(1_000, signal);
-      if (!this.theirs.coming || document.hidden) continue;
-      const found = await measure(this.setup.view, this.theirs.view, (ms) => pause(ms, signal));
-      if (found !== null && !signal.aborted) this.figures.delay(found);
-      if (found !== null) await pause(MEASURE, signal);
-    }
-  }
-
-  private event(kind: string, data: string): void {
-    const event = JSON.parse(data) as Detection;
-    if (event.roomName !== this.room) return;
-    if (kind === "detection") this.strip.add(event, event.at ? new Date(event.at) : new Date());
-    // A connection that had to be made anew gets a stream of its own.
-    if (kind === "stream.started") this.streamId = event.streamId;
   }
 
   private async ask(): Promise<void> {
@@ -332,11 +252,10 @@ class Page {
   /** Off the air: nothing is sent or received any more. */
   private land(): void {
     sessionStorage.removeItem(RESUME);
-    this.air.abort();
+    this.watchman?.stop();
     this.publisher?.stop();
-    this.publisher = null;
+    [this.watchman, this.publisher] = [null, null];
     this.theirs.stop();
-    this.streamId = "";
   }
 
   private toggleMute(): void {
@@ -352,6 +271,7 @@ class Page {
       icon(muted ? "micOff" : "mic"),
       muted ? t.broadcast.muteOff : t.broadcast.muteOn,
     );
+    this.mute.title = t.broadcast.muteHelp;
     this.mute.setAttribute("aria-pressed", String(muted));
     this.mute.disabled = !track;
   }

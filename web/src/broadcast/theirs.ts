@@ -25,7 +25,7 @@ export class Theirs {
     this.stop();
     this.draw(t.broadcast.theirsStarting);
     this.viewing = new Viewing(
-      { room, name: "preview", sound: false },
+      { room, as: "monitor", sound: false },
       {
         happened: () => undefined,
         video: (track) => {

@@ -42,6 +42,7 @@ export function headers(): Record<string, string> {
 }
 
 export interface Options {
+  /** Sent as JSON; a form as it is. */
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
@@ -63,8 +64,22 @@ export async function ask<T>(
   path: string,
   options: Options = {},
 ): Promise<Answer<T>> {
+  const response = await send(method, path, options);
+  const body = await json(response);
+  return { body: body as T, etag: response.headers.get("etag") };
+}
+
+/** The same for a picture. */
+export async function picture(path: string, body: FormData, signal: AbortSignal): Promise<Blob> {
+  const headers = { accept: "image/webp, image/png, image/jpeg" };
+  return (await send("POST", path, { body, headers, signal })).blob();
+}
+
+async function send(method: string, path: string, options: Options): Promise<Response> {
   const init: RequestInit = { method, headers: { ...headers(), ...options.headers } };
-  if (options.body !== undefined) {
+  if (options.body instanceof FormData) {
+    init.body = options.body;
+  } else if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
     init.headers = { ...init.headers, "content-type": "application/json" };
   }
@@ -77,12 +92,13 @@ export async function ask<T>(
     throw new Problem(0, "unreachable", t.common.unreachable);
   }
   remember(response.headers);
-  const body = await json(response);
-  if (!response.ok) throw problem(response, body);
-  return { body: body as T, etag: response.headers.get("etag") };
+  if (!response.ok) throw problem(response, await json(response));
+  return response;
 }
 
 function remember(from: Headers): void {
+  // Tokens and changes of rules have a limit of their own, which says nothing of the others.
+  if (from.get("ratelimit-policy")?.startsWith('"strict"')) return;
   const [remaining, reset] = [from.get("ratelimit-remaining"), from.get("ratelimit-reset")];
   quota = remaining && reset ? { remaining: Number(remaining), resetSeconds: Number(reset) } : null;
 }

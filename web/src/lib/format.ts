@@ -64,3 +64,8 @@ export function count(value: number | null | undefined): string {
 export function timeOfDay(at: Date): string {
   return at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 }
+
+/** Day and time of day. */
+export function dateAndTime(at: Date): string {
+  return at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+}

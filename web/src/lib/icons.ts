@@ -22,6 +22,7 @@ const PATHS = {
   back: "m14 6-6 6 6 6",
   copy: "M9 9h11v11H9V9Zm-3 6H4V4h11v2",
   gear: "M4 7h9m4 0h3M4 17h3m4 0h9M13 7a2 2 0 1 0 4 0 2 2 0 0 0-4 0ZM7 17a2 2 0 1 0 4 0 2 2 0 0 0-4 0Z",
+  picture: "M3 5h18v14H3V5Zm0 11 5-5 4 4 3-3 6 6M15.500 9.500h.01",
   play: "M8 5v14l11-7L8 5Z",
   out: "M14 4h6v16h-6M10 8l-4 4 4 4m-4-4h10",
 } as const;

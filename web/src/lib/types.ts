@@ -107,3 +107,53 @@ export interface Rules {
   onFailure?: "cover" | "freeze" | "pass";
   [other: string]: unknown;
 }
+
+/** Rules as they were once. */
+export interface RulesVersion {
+  version: number;
+  at: string;
+  actor: string;
+  /** null: they were taken away. */
+  document: Rules | null;
+}
+
+/** Something that a dry run found. */
+export interface Finding {
+  kind: "class" | "text";
+  label: string;
+  /** What in the rules it matches, for a text. */
+  entry?: string;
+  score: number;
+  /** The score from which it counts. */
+  threshold?: number;
+  /** In pixels of the picture; absent where it stands in the text. */
+  box?: Box;
+  action?: Action;
+  /** Why it is shown. */
+  reason?: string;
+}
+
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+/** A forbidden word in a text, with its place in it in characters. */
+export interface Match {
+  word: string;
+  entry: string;
+  severity: string;
+  start: number;
+  end: number;
+}
+
+/** What rules would do to a picture, a text or both. */
+export interface Verdict {
+  width?: number;
+  height?: number;
+  covered: Finding[];
+  passed: Finding[];
+  text: Match[];
+}

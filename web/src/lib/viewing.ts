@@ -1,10 +1,9 @@
 import type { RemoteTrackPublication, RemoteVideoTrack, Room } from "livekit-client";
-import { call, Problem } from "./api";
+import { Problem } from "./api";
 import { backoff } from "./backoff";
 import { type Livekit, livekit } from "./livekit";
-import { unique } from "./names";
 import { pause } from "./sse";
-import type { Ticket } from "./types";
+import { forget, ticketFor, type Watcher } from "./tickets";
 
 /** What happens to somebody who watches a processed room. */
 export type Happening =
@@ -30,44 +29,12 @@ export interface Hooks {
   signal?(quality: string): void;
 }
 
-export interface Wanted {
-  /** The raw room's name. */
-  room: string;
-  /** What this viewer is called in the room. */
-  name: string;
+export interface Wanted extends Watcher {
   sound: boolean;
 }
 
-/** Tickets that still hold, by room: tiles come and go, and the server counts tokens. */
-const tickets = new Map<string, { ticket: Ticket; until: number }>();
-
-/** How long a ticket is used again, in milliseconds; the server's hold for six hours. */
-const TICKET_AGE = 4 * 3_600_000;
-
 /** How long after joining a picture that is there may take, in milliseconds. */
 const QUIET = 2_500;
-
-/** Tickets that are kept; past it the oldest goes. */
-const TICKETS_MAX = 300;
-
-async function ticketFor(wanted: Wanted, signal: AbortSignal): Promise<Ticket> {
-  const key = `${wanted.name} ${wanted.room}`;
-  const known = tickets.get(key);
-  if (known && known.until > Date.now()) return known.ticket;
-  const body = {
-    roomName: wanted.room,
-    participantName: `${wanted.name}-${unique()}`,
-    role: "viewer",
-  };
-  const ticket = await call<Ticket>("POST", "/token", { body, signal });
-  if (tickets.size >= TICKETS_MAX) tickets.delete(tickets.keys().next().value ?? "");
-  tickets.set(key, { ticket, until: Date.now() + TICKET_AGE });
-  return ticket;
-}
-
-function forget(wanted: Wanted): void {
-  tickets.delete(`${wanted.name} ${wanted.room}`);
-}
 
 /** Whether trying again can help. */
 function passing(problem: Problem): boolean {

@@ -1,6 +1,7 @@
 import { call, currentQuota, Problem, token, why } from "../lib/api";
 import { pace } from "../lib/pace";
 import { listen, pause } from "../lib/sse";
+import { expect } from "../lib/tickets";
 import { type Detection, isOver, type Stream, type StreamPage } from "../lib/types";
 import { History } from "./history";
 
@@ -127,6 +128,7 @@ export class Live {
     const live = new Set(all.map((one) => one.streamId));
     for (const id of this.histories.keys()) if (!live.has(id)) this.histories.delete(id);
     this.streams = all.sort((a, b) => a.roomName.localeCompare(b.roomName));
+    expect(this.streams.map((one) => one.roomName));
     this.asked = new Date();
     this.trouble = "";
     this.tell();

@@ -8,7 +8,7 @@ import { fill, t } from "../texts";
 import { analyticsPage } from "./analytics";
 import { healthPage } from "./health";
 import { Live } from "./live";
-import { rulesPage } from "./rules";
+import { rulesPage } from "./rules/page";
 import { StreamPage } from "./stream";
 import { streams } from "./streams";
 

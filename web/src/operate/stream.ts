@@ -114,7 +114,7 @@ export class StreamPage {
 
   private watch(room: string): Viewing {
     return new Viewing(
-      { room, name: "operator", sound: false },
+      { room, as: "monitor", sound: false },
       {
         happened: (what) => {
           if (what.kind === "refused") say(this.note, what.problem.message);

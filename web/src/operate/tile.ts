@@ -63,7 +63,7 @@ export class Tile {
 
   private watch(room: string): void {
     this.viewing = new Viewing(
-      { room, name: "operator", sound: false },
+      { room, as: "monitor", sound: false },
       {
         happened: (what) => {
           if (what.kind === "refused") say(this.note, what.problem.message);

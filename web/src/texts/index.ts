@@ -10,5 +10,5 @@ export function fill(text: string, values: Record<string, string | number>): str
 
 /** A detector's class in words; one that has none is shown as the detector calls it. */
 export function className(name: string): string {
-  return t.classes[name] ?? name;
+  return t.classes[name] ?? t.textClasses[name] ?? name;
 }

@@ -1,7 +1,9 @@
 import { token } from "../lib/api";
 import { h, put, say } from "../lib/dom";
+import { livekit } from "../lib/livekit";
 import { roomProblem } from "../lib/names";
 import { header, serviceWorker } from "../lib/shell";
+import { prepare, type Watcher } from "../lib/tickets";
 import { Viewing } from "../lib/viewing";
 import { fill, t } from "../texts";
 import { Player } from "./player";
@@ -35,6 +37,10 @@ function start(app: Element): void {
     put(app, ...header("watch"), h("main", { class: "notice", id: "main" }, ...words));
     return;
   }
+  const watcher: Watcher = { room, as: { viewer: "viewer" } };
+  // First what takes longest: both come while the page is made.
+  prepare(watcher);
+  livekit().catch(() => undefined);
   document.title = `${room} · ${t.product}`;
   const player = new Player(room);
   let state = FIRST;
@@ -65,7 +71,7 @@ function start(app: Element): void {
   addEventListener("online", () => take({ kind: "online", on: true }));
   addEventListener("offline", () => take({ kind: "online", on: false }));
   new Viewing(
-    { room, name: "viewer", sound: true },
+    { ...watcher, sound: true },
     {
       happened: take,
       video: (track, publication) => player.video(track, publication),

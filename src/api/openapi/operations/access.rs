@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::api::openapi::operation::{Operation, Who, operation};
-use crate::api::{keys, tokens};
+use crate::api::{keys, monitor, tokens};
 
 pub(super) fn all() -> Vec<Operation> {
     [tokens(), keys()].concat()
@@ -29,6 +29,25 @@ fn tokens() -> Vec<Operation> {
                 "roomName": "stage-1-processed",
             }),
         );
+    let watching =
+        operation("post", "/token/monitor", "tokens", "Get tokens to look after streams")
+            .about(
+                "For those who run streams: each opens the processed room of one stream, unseen by \
+             viewers and counted nowhere. Up to 200 rooms in one call.",
+            )
+            .takes::<monitor::Ask>(json!({ "roomNames": ["stage-1"] }))
+            .gives::<monitor::Answer>(
+                200,
+                "The tokens.",
+                json!({
+                    "wsUrl": "wss://livekit.example",
+                    "tokens": [{
+                        "roomName": "stage-1",
+                        "processedRoom": "stage-1-processed",
+                        "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtb25pdG9yIn0.c2lnbmF0dXJl",
+                    }],
+                }),
+            );
     let webhook = operation("post", "/livekit/webhook", "server", "Receive LiveKit's webhooks")
         .about("The body is LiveKit's event, as signed. An event that was seen changes nothing.")
         .by(Who::Livekit)
@@ -50,7 +69,7 @@ fn tokens() -> Vec<Operation> {
             "Events without end.",
             "id: 0198c0de-1\nevent: detector.recovered\ndata: {\"type\":\"detector.recovered\",\"detector\":\"nudenet\"}\n\n",
         );
-    vec![token, webhook, events]
+    vec![token, watching, webhook, events]
 }
 
 fn keys() -> Vec<Operation> {

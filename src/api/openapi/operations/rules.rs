@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::ID;
-use crate::api::feedback;
 use crate::api::openapi::operation::{Operation, operation};
+use crate::api::{feedback, versions};
 use crate::censor::Document;
 
 pub(super) fn all() -> Vec<Operation> {
@@ -15,7 +15,7 @@ pub(super) fn all() -> Vec<Operation> {
         ["Read a room's", "Replace a room's", "Take away a room's"],
         about,
     );
-    [global, room, feedback()].concat()
+    [global, room, vec![versions()], feedback()].concat()
 }
 
 fn rules_of(path: &'static str, verbs: [&'static str; 3], about: &'static str) -> Vec<Operation> {
@@ -44,6 +44,28 @@ fn rules_of(path: &'static str, verbs: [&'static str; 3], about: &'static str) -
         return vec![get.may(422, invalid), put, delete.may(422, invalid)];
     }
     vec![get, put, delete]
+}
+
+fn versions() -> Operation {
+    operation("get", "/censorship/versions", "rules", "List what rules were")
+        .about(
+            "The newest 100 of each scope. To bring one back, PUT its document with the current \
+             ETag in If-Match.",
+        )
+        .query::<versions::Filter>()
+        .gives::<versions::Page>(
+            200,
+            "A page, newest first.",
+            json!({
+                "versions": [{
+                    "version": 7,
+                    "at": "2026-11-21T20:00:00Z",
+                    "actor": "olga",
+                    "document": { "padding": 0.2, "mode": "verified" },
+                }],
+                "nextBefore": 7,
+            }),
+        )
 }
 
 const IF_MATCH: &str = "The ETag that was read: what others changed meanwhile is not overwritten.";

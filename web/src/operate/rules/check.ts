@@ -1,7 +1,10 @@
-import type { Rules } from "../lib/types";
+import type { Rules } from "../../lib/types";
 
 /** The delay that may be asked for, in milliseconds. */
 const DELAY = [60, 5_000] as const;
+
+/** Scores from which a finding may count. */
+const THRESHOLD = [0.05, 0.99] as const;
 
 const ACTIONS = ["allow", "blur", "pixelate", "solid", "cover"];
 
@@ -14,8 +17,8 @@ export function problems(rules: unknown): string[] {
   const all = rules as Rules;
   for (const [name, rule] of Object.entries(all.classes ?? {})) {
     const { threshold, action } = rule;
-    if (threshold !== undefined && !within(threshold, 0, 1)) {
-      found.push(`classes.${name}.threshold: must be from 0 to 1`);
+    if (threshold !== undefined && !within(threshold, ...THRESHOLD)) {
+      found.push(`classes.${name}.threshold: must be from ${THRESHOLD[0]} to ${THRESHOLD[1]}`);
     }
     if (action !== undefined && !ACTIONS.includes(action)) {
       found.push(`classes.${name}.action: must be one of ${ACTIONS.join(", ")}`);

@@ -1,0 +1,97 @@
+import { rules } from "./rules";
+
+/** Totals over a range of days. */
+export const analytics = {
+  from: "From",
+  to: "To",
+  show: "Show",
+  missing: "This server keeps no history.",
+  streams: "Streams",
+  viewers: "Viewers",
+  peak: "Most viewers, average",
+  duration: "Length, average",
+  byClass: "Covered, by class",
+  none: "Nothing in these days.",
+};
+
+/** How the dependencies are. */
+export const health = {
+  ok: "All is well",
+  degraded: "Something needs attention",
+  livekit: "LiveKit",
+  up: "Up",
+  down: "Down",
+  uptime: "Running for",
+  memory: "Memory",
+  cpu: "Processors busy",
+  detect: "Detection busy",
+  version: "Version",
+  off: "Censorship is switched off: everything is forwarded as it is.",
+  queue: "{n} waiting",
+};
+
+/** What operators read. */
+export const operate = {
+  title: "Operate",
+  stale: "{why} What is shown is from {time}.",
+  tabs: { streams: "Streams", rules: "Rules", analytics: "Analytics", health: "Health" },
+  empty: ["No stream is live", "When somebody goes live, the stream appears here."],
+  count: "{live} live",
+  search: "Find a room",
+  tile: {
+    covered: "Covered by you",
+    viewers: "{n} viewers",
+    delay: "{ms} ms",
+  },
+  noPicture: "No picture",
+  outcome: {
+    clean: "Clean",
+    covered: "Covered",
+    unverified: "No verdict",
+    dropped: "Dropped",
+  },
+  spark: "Share of covered frames over the last minutes",
+  states: {
+    starting: "Starting",
+    waiting: "Waiting",
+    live: "Live",
+    reconnecting: "Reconnecting",
+    ending: "Ending",
+    ended: "Ended",
+    interrupted: "Interrupted",
+  },
+  back: "All streams",
+  gone: "There is no such stream.",
+  dump: "Cover now",
+  undump: "Show again",
+  dumpHelp: "Covers the whole picture and mutes the sound at once. Key: Space or C.",
+  dumped: "The picture is covered for everyone.",
+  end: "End the stream",
+  endSure: "End {room} for everyone?",
+  mode: "Mode",
+  modes: {
+    default: "As the server's rules say",
+    verified: "Verified: held until checked",
+    instant: "Instant: no delay, on a prediction",
+  },
+  timeline: "Detections, last ten minutes",
+  timelineEmpty: "Nothing was covered.",
+  list: "Latest detections",
+  right: "Right",
+  wrong: "Wrong",
+  rightLong: "Right: {what} was rightly covered",
+  wrongLong: "Wrong: {what} was wrongly covered",
+  thanks: "Noted. Threshold now {value}",
+  figures: {
+    delay: "Delay",
+    latency: "Added latency, p50 / p95 / p99",
+    viewers: "Viewers now / most",
+    forwarded: "Forwarded untouched",
+    rate: "In / out",
+    time: "On air",
+    analysed: "Frames analysed",
+  },
+  rules,
+  analytics,
+  health,
+};
