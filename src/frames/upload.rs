@@ -69,7 +69,7 @@ pub struct Gathered {
 pub enum Step {
     /// This is answered.
     Say(Value),
-    /// The rules are to be looked up; then [`Upload::started`] or [`Upload::refused`].
+    /// The rules are to be looked up; then [`Upload::started`] or [`Upload::over`].
     Open(Start),
     /// This is answered, and a frame is counted: taken or not.
     Frame(Value, bool),
