@@ -1,7 +1,6 @@
 //! Assembles the server in one visible order, runs it, and takes it down again.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
@@ -15,25 +14,25 @@ use crate::api::{
     LivekitHealth, LoadHealth, Parts, Serving, Tls,
 };
 use crate::config::Config;
-use crate::detect::{self, Health, Manifest, Service};
+use crate::detect::{self, Health, Service};
 use crate::inspect::Inspector;
 use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::notify::Sender;
-use crate::pipeline;
 use crate::runtime::{Exit, Signals, Supervisor};
-use crate::session::{
-    Event, Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary,
-};
+use crate::session::{Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
 use crate::store::{Journal, JournalActor, Keeper, Store};
-use crate::telemetry::{Breaker, Metrics, trace};
-use crate::track;
+use crate::telemetry::{Gpus, Metrics, trace};
 
+mod engines;
 mod first_key;
 mod follow;
 mod gauges;
 mod history;
+mod resume;
 
+pub(crate) use engines::{detection, watch};
+use engines::{open_detectors, open_gpus};
 use follow::{Follower, Hearing};
 use history::History;
 
@@ -58,6 +57,8 @@ pub struct App {
     tls: Option<Tls>,
     keys: Keys,
     follower: Follower,
+    /// Goes on with what the last process left open.
+    resume: BoxFuture<'static, Exit>,
     stop: CancellationToken,
 }
 
@@ -87,8 +88,10 @@ impl App {
         let metrics = Metrics::new(&mut names);
         metrics.set_censorship(config.censorship.enabled);
         let (events, _) = broadcast::channel(EVENTS);
-        let History { store, kept, changes, webhooks } = history::open(&config).await?;
+        let History { store, kept, changes, webhooks, interrupted } =
+            history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
+        let gpus = open_gpus(&config.detect, &mut names);
         let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
             bail!(
@@ -102,14 +105,7 @@ impl App {
             trace::open(&telemetry.otlp_endpoint, &telemetry.service_name, &metrics)?;
         let settings = Settings {
             credentials: credentials.clone(),
-            watch: pipeline::Watch {
-                max_gap: Duration::from_secs_f64(1.0 / config.pipeline.processing_fps),
-                track: track::Config {
-                    decay: config.pipeline.confidence_decay_rate as f32,
-                    predict: config.pipeline.kalman_enabled,
-                    ..track::Config::default()
-                },
-            },
+            watch: watch(&config.pipeline),
             rules: config.rules.clone(),
             enabled: config.censorship.enabled,
             limits: Limits {
@@ -135,8 +131,9 @@ impl App {
             Follower::new(store.clone(), manager.clone(), keys.clone(), changes);
         let stop = CancellationToken::new();
         let health = Arc::new(Probe {
-            credentials,
+            credentials: credentials.clone(),
             detect: detect.clone(),
+            gpus,
             manager: manager.clone(),
             load,
             store: store.clone(),
@@ -145,6 +142,8 @@ impl App {
             metrics: metrics.clone(),
             told: Mutex::default(),
         });
+        let left = if config.livekit.autostart { interrupted } else { Vec::new() };
+        let resume = resume::run(left, credentials, manager.clone(), stop.clone()).boxed();
         let router = api::router(Parts {
             config: config.clone(),
             manager,
@@ -176,6 +175,7 @@ impl App {
             tls,
             keys,
             follower,
+            resume,
             stop,
         })
     }
@@ -204,6 +204,7 @@ impl App {
             tls,
             keys,
             follower,
+            resume,
             stop,
         } = self;
         tracing::info!(address = %listener.local_addr()?, "scrim is up");
@@ -228,6 +229,7 @@ impl App {
         }
         let keeper = Keeper::new(store.clone(), config.database.retention_days);
         edge.spawn("retention", |stop| keeper.run(stop));
+        edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));
         let (watched, shown) = (detect.clone(), metrics.clone());
         edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
@@ -279,77 +281,11 @@ async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opening a model takes seconds of work: it is done off the async threads.
-async fn open_detectors(
-    config: &Config,
-    metrics: Metrics,
-    events: broadcast::Sender<Event>,
-) -> anyhow::Result<Service> {
-    let detect = &config.detect;
-    let settings = detect::Config {
-        onnxruntime: detect.onnxruntime.clone(),
-        models_dir: detect.models_dir.clone(),
-        providers: detect.providers.clone(),
-        workers: detect.workers,
-        text_workers: detect.text_workers,
-        threads_per_session: detect.threads_per_session,
-        batch_size: detect.batch_size,
-        batch_max_wait: Duration::from_millis(detect.batch_max_wait_ms),
-        limit: Duration::from_millis(detect.limit_ms),
-        breaker_failures: detect.breaker_failures,
-        breaker_retry: Duration::from_secs(detect.breaker_open_s),
-        ..detect::Config::default()
-    };
-    let models =
-        Manifest::read(&detect.manifest)?.choose(&detect.models).context("detect.models")?;
-    let began = clock::now();
-    let service = tokio::task::spawn_blocking(move || {
-        Service::start(&settings, &models, move |event| changed(event, &metrics, &events))
-    })
-    .await
-    .context("opening the models panicked")??;
-    for status in service.status() {
-        tracing::info!(
-            model = status.name,
-            provider = status.provider,
-            fallback = status.fallback,
-            workers = status.workers,
-            took = ?began.elapsed(),
-            "model ready"
-        );
-    }
-    Ok(service)
-}
-
-/// A detector got worse or better: metric, event and one log line.
-fn changed(event: detect::Event, metrics: &Metrics, events: &broadcast::Sender<Event>) {
-    let event = match event {
-        detect::Event::Degraded { detector, health, reason } => {
-            let open = health == Health::Open;
-            metrics.set_detector_up(&detector, false);
-            metrics.set_breaker(&detector, if open { Breaker::Open } else { Breaker::Closed });
-            tracing::warn!(
-                detector,
-                ?health,
-                reason,
-                "detector degraded: unseen frames are covered"
-            );
-            Event::Degraded { detector, reason }
-        }
-        detect::Event::Recovered { detector } => {
-            metrics.set_detector_up(&detector, true);
-            metrics.set_breaker(&detector, Breaker::Closed);
-            tracing::info!(detector, "detector recovered");
-            Event::Recovered { detector }
-        }
-    };
-    let _ = events.send(event);
-}
-
 /// How the dependencies are, for `/health`.
 struct Probe {
     credentials: Credentials,
     detect: Service,
+    gpus: Option<Arc<Gpus>>,
     manager: Manager,
     load: watch::Receiver<Load>,
     store: Store,
@@ -373,6 +309,7 @@ impl HealthSource for Probe {
                 livekit,
                 database,
                 detectors: self.detect.status().into_iter().map(detector).collect(),
+                gpus: self.gpus.as_ref().map(|gpus| gpus.read()).unwrap_or_default(),
                 streams: live.len(),
                 load: load(&self.load.borrow()),
                 warmed_up: true,

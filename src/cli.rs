@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::api::{self, Role};
 use crate::config::{self, Config, DEFAULT_FILE, Environment};
-use crate::load;
+use crate::{bench, load};
 
 /// Longest life of a token, in hours: a year.
 const HOURS_MAX: i64 = 8_760;
@@ -59,6 +59,8 @@ pub enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Measure what this machine bears, without LiveKit.
+    Bench(Box<bench::Options>),
     /// Put load on a LiveKit server, or on Scrim and LiveKit, and measure what comes out.
     Load(Box<load::Options>),
 }

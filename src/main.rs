@@ -8,9 +8,9 @@ use scrim::app::App;
 use scrim::ask::{Question, ask};
 use scrim::cli::{self, Cli, Command};
 use scrim::config::{Level, Log};
-use scrim::load;
 use scrim::runtime::Signals;
 use scrim::telemetry;
+use scrim::{bench, load};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -44,6 +44,11 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Key { command } => {
             let config = cli.load(&cli::environment())?;
             print!("{}", cli::keys(&config, &command).await?);
+        }
+        Command::Bench(options) => {
+            let config = cli.load(&cli::environment())?;
+            telemetry::init(&Log { level: Level::Error, ..Log::default() })?;
+            return Ok(bench::run(&options, &config).await.into());
         }
         Command::Load(options) => {
             telemetry::init(&Log { level: Level::Error, ..Log::default() })?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::State;
 use crate::media::clock;
 use crate::store::Backend;
-use crate::telemetry::Process;
+use crate::telemetry::{Gpu, Process};
 
 /// How long the dependencies may take to answer.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -113,6 +113,8 @@ pub struct Dependencies {
     pub database: DatabaseHealth,
     /// Every model.
     pub detectors: Vec<DetectorHealth>,
+    /// Every GPU, where models run on one.
+    pub gpus: Vec<Gpu>,
     /// Streams that run.
     pub streams: usize,
     /// The machine.
@@ -130,6 +132,7 @@ impl Dependencies {
             livekit: LivekitHealth { state, latency_ms, error: error.clone() },
             database: DatabaseHealth { state, backend, latency_ms, waiting: 0, lost: 0, error },
             detectors: Vec::new(),
+            gpus: Vec::new(),
             streams: 0,
             load: LoadHealth::default(),
             warmed_up: false,
@@ -165,6 +168,9 @@ pub(super) struct Report {
     livekit: LivekitHealth,
     database: DatabaseHealth,
     detectors: Vec<DetectorHealth>,
+    /// Every GPU, where models run on one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gpus: Vec<Gpu>,
     streams: Streams,
     load: LoadHealth,
     process: Figures,
@@ -217,6 +223,7 @@ pub(super) async fn health(Extract(state): Extract<State>) -> (StatusCode, Json<
         livekit: known.livekit,
         database: known.database,
         detectors: known.detectors,
+        gpus: known.gpus,
         streams: Streams { active: known.streams },
         load: known.load,
         process: Figures {

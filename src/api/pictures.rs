@@ -181,6 +181,10 @@ async fn read(request: Request, state: &State, place: Where, json: bool) -> Resu
     if form.text.as_ref().is_some_and(|text| text.len() > TEXT_MAX) {
         return Err(Problem::invalid(&[format!("text: must not have more than {TEXT_MAX} bytes")]));
     }
+    if form.room.is_some() && place.room_name.is_some() {
+        let detail = "roomName: must not stand in the address and in the body";
+        return Err(Problem::invalid(&[detail.into()]));
+    }
     let room = form.room.or(place.room_name);
     Ok(Form { room, ..form })
 }

@@ -75,6 +75,7 @@ impl HealthSource for Health {
                     error: None,
                 },
                 detectors: Vec::new(),
+                gpus: Vec::new(),
                 streams: 0,
                 load: LoadHealth::default(),
                 warmed_up: true,

@@ -117,6 +117,7 @@ mod tests {
                 livekit,
                 database,
                 detectors: Vec::new(),
+                gpus: Vec::new(),
                 streams: 0,
                 load: LoadHealth::default(),
                 warmed_up: true,

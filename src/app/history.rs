@@ -28,6 +28,8 @@ pub(super) struct History {
     pub changes: Changes,
     /// Webhooks that were dealt with lately.
     pub webhooks: Vec<String>,
+    /// Raw rooms whose stream the last process left open.
+    pub interrupted: Vec<String>,
 }
 
 /// Opens the database and reads what the sessions go on with.
@@ -41,8 +43,9 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<History> {
         .context("cannot open the database (database.url)")?;
     let read = async {
         let interrupted = store.close_left_open().await?;
-        if interrupted > 0 {
-            tracing::warn!(streams = interrupted, "the last process died: its streams are closed");
+        if !interrupted.is_empty() {
+            let streams = interrupted.len();
+            tracing::warn!(streams, "the last process died: its streams are closed");
         }
         // Before everything that they count.
         let changes = store.changes().await?;
@@ -53,11 +56,11 @@ pub(super) async fn open(config: &Config) -> anyhow::Result<History> {
             journal: None,
         };
         let webhooks = store.webhooks_since(Timestamp::now() - WEBHOOKS, WEBHOOKS_MAX).await?;
-        Ok::<_, crate::store::Error>((kept, changes, webhooks))
+        Ok::<_, crate::store::Error>((kept, changes, webhooks, interrupted))
     };
-    let (kept, changes, webhooks) = read.await.context("cannot read the database")?;
+    let (kept, changes, webhooks, interrupted) = read.await.context("cannot read the database")?;
     tracing::info!(backend = ?store.backend(), rules = kept.rules.len(), "database open");
-    Ok(History { store, kept, changes, webhooks })
+    Ok(History { store, kept, changes, webhooks, interrupted })
 }
 
 /// The machine's name; a container's is its own.

@@ -141,6 +141,13 @@ fn detect(config: &Config, found: &mut Found) {
     if detect.models.is_empty() {
         found.add("detect.models", "[]", "must name at least one model of the manifest");
     }
+    if detect.devices.is_empty() {
+        found.add("detect.devices", "[]", "must name at least one GPU by its number, as in [0]");
+    }
+    for &device in &detect.devices {
+        found.range("detect.devices", device, 0, 63);
+    }
+    found.range("detect.gpu_memory_mb", detect.gpu_memory_mb, 0, 1 << 20);
     found.range("detect.workers", detect.workers, 0, 64);
     found.range("detect.text_workers", detect.text_workers, 0, 64);
     found.range("detect.threads_per_session", detect.threads_per_session, 1, 64);

@@ -183,7 +183,13 @@ pub struct Detect {
     pub models: Vec<String>,
     /// Execution providers, tried in order: `tensorrt`, `cuda`, `openvino`, `cpu`.
     pub providers: Vec<String>,
-    /// Sessions of a region detector at once; 0: one for each core.
+    /// GPUs that `cuda` and `tensorrt` use, by number.
+    pub devices: Vec<u32>,
+    /// Whether `tensorrt` may calculate with 16 bits.
+    pub half_precision: bool,
+    /// Most memory of a GPU that one session may take, in megabytes; 0: no limit.
+    pub gpu_memory_mb: usize,
+    /// Sessions of a region detector at once; 0: one for each core, two on each GPU.
     pub workers: usize,
     /// Sessions of each text model at once; 0: one for every two cores.
     pub text_workers: usize,
@@ -209,6 +215,9 @@ impl Default for Detect {
             manifest: "models/manifest.toml".into(),
             models: ["nudenet", "ppocr-det", "ppocr-rec"].map(String::from).to_vec(),
             providers: vec!["cpu".into()],
+            devices: vec![0],
+            half_precision: true,
+            gpu_memory_mb: 0,
             workers: 0,
             text_workers: 0,
             threads_per_session: 1,

@@ -15,10 +15,18 @@ pub struct Config {
     /// Execution providers in the order they are tried: `tensorrt`, `cuda`,
     /// `openvino`, `cpu`.
     pub providers: Vec<String>,
-    /// Threads with a session of their own, a region detector. 0: one per core on a CPU, two on a GPU.
+    /// GPUs that `cuda` and `tensorrt` use, by number, in turn: each session that is opened is on the
+    /// next one. At least one.
+    pub devices: Vec<u32>,
+    /// Whether TensorRT may calculate with 16 bits.
+    pub half_precision: bool,
+    /// Most memory of a GPU that one session may take, in bytes; 0: as much as it wants.
+    pub gpu_memory: usize,
+    /// Threads with a session of their own, a region detector. 0: one per core on a CPU, two
+    /// on each GPU.
     pub workers: usize,
-    /// The same for each of the two text models. 0: half as many as there are cores, or one on a
-    /// GPU.
+    /// The same for each of the two text models. 0: half as many as there are cores, or one on
+    /// each GPU.
     pub text_workers: usize,
     /// Threads inside one session. More than one gains little and suffers under load.
     pub threads_per_session: usize,
@@ -44,6 +52,9 @@ impl Default for Config {
             onnxruntime: ".scrim/onnxruntime/libonnxruntime.so".into(),
             models_dir: ".scrim/models".into(),
             providers: vec!["cpu".into()],
+            devices: vec![0],
+            half_precision: true,
+            gpu_memory: 0,
             workers: 0,
             text_workers: 0,
             threads_per_session: 1,

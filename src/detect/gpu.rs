@@ -1,33 +1,67 @@
 //! Execution providers on NVIDIA GPUs. They are loaded at run time, CUDA is not linked.
 
+use std::path::PathBuf;
+
 use ort::ep::{self, ExecutionProviderDispatch};
 
 use super::Config;
 use super::manifest::{Entry, Recipe};
+use super::model::Error;
 
-/// CUDA. The exhaustive cuDNN search would take over a second for each new shape.
-pub(super) fn cuda() -> ExecutionProviderDispatch {
-    ep::CUDA::default()
+/// CUDA on one GPU. The exhaustive cuDNN search would take over a second for each new shape; memory
+/// grows by what is asked for, because sessions of other models share the card.
+pub(super) fn cuda(config: &Config, device: i32) -> ExecutionProviderDispatch {
+    let provider = ep::CUDA::default()
+        .with_device_id(device)
         .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
-        .build()
-        .error_on_failure()
+        .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested);
+    let provider = match config.gpu_memory {
+        0 => provider,
+        bytes => provider.with_memory_limit(bytes),
+    };
+    provider.build().error_on_failure()
 }
 
-/// TensorRT with one profile for every shape, and its engines kept beside the models: building
-/// one takes minutes.
-pub(super) fn tensorrt(config: &Config, entry: &Entry) -> ExecutionProviderDispatch {
+/// TensorRT on one GPU, with one profile for every shape. Building an engine takes minutes, so
+/// engines and the timings they were built by are kept, in a directory for each model file; their
+/// names hold the GPU's architecture and the versions of TensorRT and ONNX Runtime.
+///
+/// # Errors
+/// When the directory cannot be made.
+pub(super) fn tensorrt(
+    config: &Config,
+    entry: &Entry,
+    device: i32,
+) -> Result<ExecutionProviderDispatch, Error> {
     let (least, most) = extents(config, &entry.recipe);
     let name = &entry.input.name;
     let shape = |n: usize, (width, height): (u32, u32)| format!("{name}:{n}x3x{height}x{width}");
     let most = shape(config.batch_size.max(1), most);
-    ep::TensorRT::default()
+    let cache = cache(config, entry);
+    let failed = |error| Error(format!("cannot make {}: {error}", cache.display()));
+    std::fs::create_dir_all(&cache).map_err(failed)?;
+    let provider = ep::TensorRT::default()
+        .with_device_id(device)
+        .with_fp16(config.half_precision)
         .with_profile_min_shapes(shape(1, least))
         .with_profile_opt_shapes(&most)
         .with_profile_max_shapes(&most)
         .with_engine_cache(true)
-        .with_engine_cache_path(config.models_dir.display())
-        .build()
-        .error_on_failure()
+        .with_engine_cache_path(cache.display())
+        .with_timing_cache(true)
+        .with_timing_cache_path(cache.display());
+    let provider = match config.gpu_memory {
+        0 => provider,
+        bytes => provider.with_max_workspace_size(bytes),
+    };
+    Ok(provider.build().error_on_failure())
+}
+
+/// Where a model's engines are kept.
+fn cache(config: &Config, entry: &Entry) -> PathBuf {
+    let precision = if config.half_precision { "fp16" } else { "fp32" };
+    let hash = entry.sha256.get(..16).unwrap_or(&entry.sha256);
+    config.models_dir.join("tensorrt").join(format!("{hash}-{precision}"))
 }
 
 /// Width and height of the smallest and of the largest input.

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use ort::environment::Environment;
 use ort::ep::ExecutionProviderDispatch;
@@ -80,6 +81,8 @@ pub(super) struct Sessions {
     pub entry: Entry,
     pub config: Config,
     providers: Vec<Provider>,
+    /// Sessions opened so far: says whose turn it is among the GPUs.
+    opened: AtomicUsize,
     environment: Environment,
     weights: Vec<u8>,
 }
@@ -97,6 +100,7 @@ impl Sessions {
             entry: entry.clone(),
             config: config.clone(),
             providers: providers.to_vec(),
+            opened: AtomicUsize::new(0),
             environment: environment.clone(),
         })
     }
@@ -110,9 +114,10 @@ impl Sessions {
         build: impl Fn(Session, Provider) -> Result<Opened<T>, Error>,
     ) -> Result<Opened<T>, Error> {
         let mut problems = Vec::new();
+        let device = self.next_device();
         for &provider in &self.providers {
             let session = self
-                .dispatch(provider)
+                .dispatch(provider, device)
                 .and_then(|dispatch| self.session(dispatch).map_err(Error::new));
             match session.and_then(|session| build(session, provider)) {
                 Ok(opened) => {
@@ -149,14 +154,26 @@ impl Sessions {
         builder.commit_from_memory(&self.weights)
     }
 
-    fn dispatch(&self, provider: Provider) -> Result<Option<ExecutionProviderDispatch>, Error> {
+    /// The GPU that a new session is on, should it be on one.
+    fn next_device(&self) -> i32 {
+        let devices = &self.config.devices;
+        let turn = self.opened.fetch_add(1, Relaxed) % devices.len().max(1);
+        devices.get(turn).and_then(|&device| i32::try_from(device).ok()).unwrap_or(0)
+    }
+
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables, reason = "for GPUs only"))]
+    fn dispatch(
+        &self,
+        provider: Provider,
+        device: i32,
+    ) -> Result<Option<ExecutionProviderDispatch>, Error> {
         match provider {
             Provider::Cpu => Ok(None),
             Provider::OpenVino => openvino::provider(&self.config).map(Some),
             #[cfg(feature = "cuda")]
-            Provider::Cuda => Ok(Some(super::gpu::cuda())),
+            Provider::Cuda => Ok(Some(super::gpu::cuda(&self.config, device))),
             #[cfg(feature = "cuda")]
-            Provider::TensorRt => Ok(Some(super::gpu::tensorrt(&self.config, &self.entry))),
+            Provider::TensorRt => super::gpu::tensorrt(&self.config, &self.entry, device).map(Some),
             #[cfg(not(feature = "cuda"))]
             Provider::Cuda | Provider::TensorRt => {
                 Err(Error::new("this binary was built without the feature cuda"))

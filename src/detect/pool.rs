@@ -1,14 +1,15 @@
 //! One model's queue and what is known about its workers: every decision, no thread.
-//! What comes of runs is in [`runs`].
+//! What comes of runs is in [`runs`], who may work in [`places`].
 //!
 //! [`State`] is told what happens and when, and says who is to be answered. The lock around it
 //! is held for bookkeeping only; models run and replies are called outside of it.
 
+mod places;
 mod runs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::batcher::{Batcher, Limits, Step, Ticket};
@@ -16,6 +17,7 @@ use super::breaker::{Admit, Breaker, Position};
 use super::health::{Event, Health, Tally};
 use super::reply::{Delivery, Job};
 use super::{Answer, Config, Failure, Need, Task};
+use places::{Busy, Places};
 
 /// How long a failed request waits before its second and last try.
 pub(super) const RETRY_BACKOFF: Duration = Duration::from_millis(20);
@@ -28,12 +30,6 @@ const STARVED_AFTER: Duration = Duration::from_millis(50);
 pub(super) const MAX_ABANDONED: usize = 4;
 
 type Entry<T> = (Ticket, Job<T>);
-
-/// A run under way.
-struct Busy<T: Task> {
-    started: Instant,
-    batch: Vec<Entry<T>>,
-}
 
 /// What a worker is to do next.
 pub(super) enum Next<I> {
@@ -50,6 +46,8 @@ pub(super) enum Next<I> {
 pub(super) enum Fate {
     /// Go on.
     Stays,
+    /// Go on with another instance: this one keeps failing.
+    Reopens,
     /// It was given up in the meantime and its place is taken.
     Leaves,
 }
@@ -61,8 +59,8 @@ pub(super) struct State<T: Task> {
     pub limits: Limits,
     batcher: Batcher<Job<T>>,
     breaker: Breaker,
-    /// The workers that count, by number, and what each is doing.
-    workers: BTreeMap<u64, Option<Busy<T>>>,
+    /// The workers that count, and what each is doing.
+    workers: Places<T>,
     /// How many there should be.
     pub wanted: usize,
     /// Workers that are stuck in a run nobody waits for any more.
@@ -82,7 +80,7 @@ impl<T: Task> State<T> {
             limits: Limits { max: 1, linger: Duration::ZERO },
             batcher: Batcher::new(config.queue),
             breaker: Breaker::new(config.breaker_failures, config.breaker_retry),
-            workers: BTreeMap::new(),
+            workers: Places::new(),
             wanted: 1,
             abandoned: 0,
             stopping: false,
@@ -95,18 +93,23 @@ impl<T: Task> State<T> {
 
     /// Adds a worker.
     pub(super) fn join(&mut self, worker: u64) {
-        self.workers.insert(worker, None);
+        self.workers.join(worker);
     }
 
     /// Whether a worker counts: it has not been given up.
     pub(super) fn has(&self, worker: u64) -> bool {
-        self.workers.contains_key(&worker)
+        self.workers.has(worker)
     }
 
     /// A worker's thread could not be started, or it could not open the model in time.
     pub(super) fn lose(&mut self, worker: u64) {
-        self.workers.remove(&worker);
+        self.workers.leave(worker);
         self.update_health();
+    }
+
+    /// Whether a worker rests, or may soon.
+    pub(super) fn is_weak(&self) -> bool {
+        self.workers.is_weak()
     }
 
     /// Requests that wait, workers that count, and the health.
@@ -121,8 +124,8 @@ impl<T: Task> State<T> {
 
     /// Time that workers have spent in runs so far, those under way included.
     pub(super) fn busy(&self, now: Instant) -> Duration {
-        let under_way = self.workers.values().flatten();
-        let so_far = under_way.map(|busy| now.saturating_duration_since(busy.started));
+        let under_way = self.workers.busy();
+        let so_far = under_way.map(|(_, busy)| now.saturating_duration_since(busy.started));
         self.tally.busy + so_far.sum::<Duration>()
     }
 
@@ -181,13 +184,18 @@ impl<T: Task> State<T> {
         // What a run could not answer in time any more would only keep the next one from it.
         let hopeless = if self.batcher.len() > 1 { self.tally.typical } else { Duration::ZERO };
         self.expire(now + hopeless);
-        let Some(slot) = self.workers.get_mut(&worker) else { return Next::Stop };
+        if !self.workers.has(worker) {
+            return Next::Stop;
+        }
+        if let Some(until) = self.workers.rests(worker, now) {
+            return Next::Wait(Some(until));
+        }
         match self.batcher.poll(now, self.limits) {
             Step::Idle => Next::Wait(None),
             Step::WaitUntil(at) => Next::Wait(Some(at)),
             Step::Run(batch) => {
                 let inputs = batch.iter().map(|(_, job)| job.input.clone()).collect();
-                *slot = Some(Busy { started: now, batch });
+                self.workers.begin(worker, Busy { started: now, batch });
                 Next::Run(inputs)
             }
         }
@@ -195,7 +203,7 @@ impl<T: Task> State<T> {
 
     /// When something is next to be answered or given up by itself.
     pub(super) fn next_alarm(&self) -> Option<Instant> {
-        let runs = self.workers.values().flatten().map(|busy| busy.started + self.limit);
+        let runs = self.workers.busy().map(|(_, busy)| busy.started + self.limit);
         runs.chain(self.batcher.next_deadline()).min()
     }
 
@@ -209,10 +217,9 @@ impl<T: Task> State<T> {
 
     /// Answers what is still running, at the end of a stop.
     pub(super) fn close_running(&mut self, now: Instant) {
-        for (_, busy) in std::mem::take(&mut self.workers) {
-            for entry in busy.into_iter().flat_map(|busy| busy.batch) {
-                self.refuse(entry, Failure::Closed, now);
-            }
+        let under_way: Vec<_> = self.workers.clear().flat_map(|busy| busy.batch).collect();
+        for entry in under_way {
+            self.refuse(entry, Failure::Closed, now);
         }
     }
 
@@ -243,7 +250,10 @@ impl<T: Task> State<T> {
     fn update_health(&mut self) {
         let health = if self.breaker.is_open() {
             Health::Open
-        } else if self.breaker.failures() > 0 || self.workers.len() < self.wanted {
+        } else if self.breaker.failures() > 0
+            || self.workers.len() < self.wanted
+            || self.workers.is_weak()
+        {
             Health::Degraded
         } else {
             Health::Up

@@ -12,7 +12,7 @@ use super::text::{Find, Finder, Read, Recogniser};
 use super::worker::Pool;
 use super::yolo::Yolo;
 
-/// Workers of a model on a GPU: one prepares its pictures while the other's are in the model.
+/// Workers of a model on each GPU: one prepares its pictures while the other's are in the model.
 const GPU_WORKERS: usize = 2;
 
 /// The models of a service.
@@ -166,11 +166,12 @@ pub(super) fn open_workers<T: Task>(pool: &Arc<Pool<T>>, workers: usize) -> Resu
         Ok(())
     };
     hire(1)?;
+    let gpus = pool.gpus();
     let cores = available_parallelism().map_or(1, usize::from);
     let wanted = match (workers, T::ROLE) {
-        (0, Role::Regions) if pool.lock().batches => GPU_WORKERS,
+        (0, Role::Regions) if pool.lock().batches => GPU_WORKERS * gpus,
         (0, Role::Regions) => cores,
-        (0, Role::Lines | Role::Glyphs) if pool.lock().batches => 1,
+        (0, Role::Lines | Role::Glyphs) if pool.lock().batches => gpus,
         // Lines are covered until they are read; regions are what every frame waits for.
         (0, Role::Lines | Role::Glyphs) => (cores / 2).max(1),
         (workers, _) => workers,

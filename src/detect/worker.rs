@@ -93,6 +93,11 @@ impl<T: Task> Pool<T> {
         }
     }
 
+    /// GPUs that instances are spread over, should they be on GPUs.
+    pub(super) fn gpus(&self) -> usize {
+        self.config.devices.len().max(1)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Core<T>> {
         self.core.lock().expect("no panic under this lock")
     }
@@ -144,7 +149,7 @@ impl<T: Task> Pool<T> {
         let mut core = self.lock();
         core.state.submit(ticket, job, clock::now());
         self.wake_watch(&core);
-        self.work.notify_one();
+        self.wake_worker(&core);
         self.settle(core);
     }
 
@@ -178,6 +183,15 @@ impl<T: Task> Pool<T> {
             let _ = thread.join();
         }
         late
+    }
+
+    /// Wakes a worker for what waits. One that rests would not pass it on, so then all are woken.
+    fn wake_worker(&self, core: &Core<T>) {
+        if core.state.is_weak() {
+            self.work.notify_all();
+        } else {
+            self.work.notify_one();
+        }
     }
 
     /// Wakes the watch when something is due before it looks again.

@@ -114,7 +114,8 @@ impl Studio {
             }
             let bytes = frame.data.len() as u64;
             let size = reel.as_ref().map(|reel: &Reel| reel.size);
-            let shown = self.frame(number, frame, size, &mut tally)?;
+            let shown = self.frame(number, &frame, size, &mut tally)?;
+            drop(frame);
             self.session.release(bytes);
             if let Some(picture) = shown {
                 let reel = match &mut reel {
@@ -137,11 +138,11 @@ impl Studio {
     fn frame(
         &self,
         number: u64,
-        frame: Frame,
+        frame: &Frame,
         size: Option<(u32, u32)>,
         tally: &mut Tally,
     ) -> Result<Option<Arc<Picture>>, FilmError> {
-        let looked = self.look(&frame, size);
+        let looked = self.look(frame, size);
         let mut counted = Frames::default();
         let shown = match looked {
             Ok((report, picture)) => {
@@ -172,7 +173,7 @@ impl Studio {
     ) -> Result<(Report, Arc<Picture>), String> {
         let mut tries = 1;
         loop {
-            let looked = self.inspector.censor((&frame.data, frame.raw), size, &self.ruling.policy);
+            let looked = self.inspector.censor((&frame.data, frame.raw), size, &self.ruling);
             match looked {
                 Ok(looked) => return Ok(looked),
                 Err(LookError::Late(_) | LookError::Busy(_))

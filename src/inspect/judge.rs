@@ -17,9 +17,9 @@ pub(super) struct Judged {
 /// Judges what the region detectors found in a picture of `size`.
 pub(super) fn judge(findings: &[Finding], size: (u32, u32), policy: &Policy) -> Judged {
     let classes = Classes::new(policy);
-    let mut judged = Judged::default();
     // All together, as a stream sees them: what joins there joins here.
-    judged.regions = areas(findings, size, policy, &classes).iter().map(Region::from).collect();
+    let regions = areas(findings, size, policy, &classes).iter().map(Region::from).collect();
+    let mut judged = Judged { regions, ..Judged::default() };
     for finding in findings {
         let rule = policy.classes.get(&*finding.class);
         let own = areas(std::slice::from_ref(finding), size, policy, &classes);

@@ -1,7 +1,7 @@
 //! Asks the detectors about one picture at a time and makes the answer of what they say.
 
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +23,9 @@ const STREAM: u64 = u64::MAX;
 /// How much longer than the detectors' time an answer is waited for: it comes from another thread.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// How many times the detectors' time a frame of a film waits for its turn: nobody waits for it.
+const TURNS: u32 = 5;
+
 /// What an operator allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -40,29 +43,40 @@ impl Default for Limits {
     }
 }
 
-/// The rules that a picture or text is held against.
-#[derive(Clone, Debug)]
+/// The rules that a picture or text is held against, or all of a session.
 pub struct Ruling {
-    /// What holds.
-    pub policy: Policy,
+    policy: Policy,
     /// What is said of words, whether or not text is looked at.
-    pub words: TextPolicy,
+    text: TextPolicy,
+    /// Made when they are first needed: that takes longer than a look.
+    words: OnceLock<Arc<Words>>,
+}
+
+impl std::fmt::Debug for Ruling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ruling").field("policy", &self.policy).finish_non_exhaustive()
+    }
 }
 
 impl Ruling {
     /// `document`: all levels of rules laid over each other; `policy`: what it means.
     pub fn new(document: &Document, policy: Policy) -> Self {
-        let words = policy.text.as_deref().cloned().or_else(|| {
+        let text = policy.text.as_deref().cloned().or_else(|| {
             let said = document.text.clone().unwrap_or_default();
             TextRule { enabled: Some(true), action: None, ..said }.resolve()
         });
-        let words = words.unwrap_or_else(|| TextPolicy {
+        let text = text.unwrap_or_else(|| TextPolicy {
             rules: crate::text::Rules::default(),
             cover: censor::TextCover::default(),
             unread: censor::Unread::default(),
             action: censor::Action::Blur,
         });
-        Self { policy, words }
+        Self { policy, text, words: OnceLock::new() }
+    }
+
+    fn words(&self) -> &Arc<Words> {
+        let enabled = self.policy.text.is_some();
+        self.words.get_or_init(|| Arc::new(Words::new(&self.text, enabled)))
     }
 }
 
@@ -170,10 +184,10 @@ impl Inspector {
         &self,
         (data, raw): (&[u8], Option<(u32, u32)>),
         size: Option<(u32, u32)>,
-        policy: &Policy,
+        ruling: &Ruling,
     ) -> Result<(Report, Arc<Picture>), LookError> {
         let inner = &self.0;
-        let _place = inner.place(inner.limits.time)?;
+        let _place = inner.place(inner.limits.time * TURNS)?;
         let picture = Arc::new(match raw {
             Some(size) => picture::raw(data, size, &inner.limits.picture)?,
             None => picture::decode(data, &inner.limits.picture)?,
@@ -182,7 +196,7 @@ impl Inspector {
         if let Some(expected) = size.filter(|size| *size != own) {
             return Err(PictureError::Differs { size: own, expected }.into());
         }
-        let (report, regions) = inner.judge(&picture, policy)?;
+        let (report, regions) = inner.judge(&picture, ruling)?;
         if regions.is_empty() {
             return Ok((report, picture));
         }
@@ -204,7 +218,7 @@ impl Inner {
         let mut looked = Looked { report: Report::default(), file: None };
         if let Some(bytes) = &ask.picture {
             let picture = Arc::new(picture::decode(bytes, &self.limits.picture)?);
-            let (report, regions) = self.judge(&picture, &ruling.policy)?;
+            let (report, regions) = self.judge(&picture, ruling)?;
             looked.report = report;
             if let Some(format) = ask.output {
                 let mut censored = Picture::copy_of(&picture);
@@ -213,8 +227,7 @@ impl Inner {
             }
         }
         if let Some(text) = &ask.text {
-            let words = Words::new(&ruling.words, ruling.policy.text.is_some());
-            let (spotted, passed) = words.text(text);
+            let (spotted, passed) = ruling.words().text(text);
             looked.report.text = spotted;
             looked.report.passed.extend(passed);
         }
@@ -225,7 +238,7 @@ impl Inner {
     fn judge(
         &self,
         picture: &Arc<Picture>,
-        policy: &Policy,
+        ruling: &Ruling,
     ) -> Result<(Report, Vec<Region>), LookError> {
         let deadline = clock::now() + self.limits.time;
         let (tell, told) = sync_channel(1);
@@ -237,7 +250,7 @@ impl Inner {
             need: Need::Optional,
             reply: Box::new(move |answer| drop(tell.try_send(answer.result))),
         });
-        let words = self.words(picture, policy, deadline);
+        let words = self.words(picture, ruling, deadline);
         let left = (deadline + GRACE).saturating_duration_since(clock::now());
         let findings = match told.recv_timeout(left) {
             Ok(result) => result.map_err(|failure| self.failed(failure))?,
@@ -245,7 +258,7 @@ impl Inner {
             Err(RecvTimeoutError::Disconnected) => return Err(self.failed(Failure::Closed)),
         };
         let size = (picture.width(), picture.height());
-        let mut judged = judge(&findings, size, policy);
+        let mut judged = judge(&findings, size, &ruling.policy);
         if let Some(words) = words {
             let words = words.map_err(|failure| self.failed(failure))?;
             judged.covered.extend(words.covered);
@@ -267,14 +280,15 @@ impl Inner {
     fn words(
         &self,
         picture: &Arc<Picture>,
-        policy: &Policy,
+        ruling: &Ruling,
         deadline: Instant,
     ) -> Option<Result<super::judge::Judged, Failure>> {
-        let text = policy.text.as_ref()?;
+        let policy = &ruling.policy;
+        let text = policy.text.as_deref()?;
         let Some(reader) = self.detect.reader() else {
             return Some(Err(Failure::Failed("no model that reads text is loaded".into())));
         };
-        Some(still::look(picture, reader, (policy, text), (STREAM, deadline)))
+        Some(still::look(picture, reader, (policy, text, ruling.words()), (STREAM, deadline)))
     }
 
     fn failed(&self, failure: Failure) -> LookError {

@@ -42,14 +42,13 @@ struct Read {
 pub(super) fn look(
     picture: &Arc<Picture>,
     reader: Arc<dyn Reader>,
-    (policy, text): (&Policy, &Arc<TextPolicy>),
+    (policy, text, words): (&Policy, &TextPolicy, &Arc<Words>),
     (stream, deadline): (u64, Instant),
 ) -> Result<Judged, Failure> {
-    let words = Arc::new(Words::new(text, true));
     let mut stage = Stage::new(stream, reader);
     let mut seen = Seen { found: Vec::new(), read: Vec::new() };
     for round in 0..LOOKS {
-        let how = (&words, text.cover == TextCover::Line);
+        let how = (words, text.cover == TextCover::Line);
         let next = once(&mut stage, picture, how, (round as f64 * STEP, deadline));
         seen = match next {
             Ok(next) => next,
@@ -70,7 +69,7 @@ fn once(
     (time, deadline): (f64, Instant),
 ) -> Result<Seen, Failure> {
     let read: Arc<Mutex<Vec<Read>>> = Arc::default();
-    let (words, into) = (words.clone(), read.clone());
+    let (words, cut, into) = (words.clone(), words.clone(), read.clone());
     let judge = move |lines: &[&str]| {
         let mut read = into.lock().unwrap_or_else(PoisonError::into_inner);
         let mut hits = Vec::new();
@@ -83,7 +82,9 @@ fn once(
         hits
     };
     // What is unread is always told; whether it is covered is decided afterwards.
-    let rules = Rules { judge: Arc::new(judge), whole_line, cover_unread: true };
+    let judge = Arc::new(judge);
+    let cut_word = Arc::new(move |line: &str, end| cut.cut_word(line, end));
+    let rules = Rules { judge, cut_word, whole_line, cover_unread: true };
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     let reply = Reply::new(move |answer| drop(tell.try_send(answer)));
     stage.take(Look { picture: picture.clone(), time, deadline, rules: Arc::new(rules), reply });

@@ -41,6 +41,11 @@ impl Words {
         Self { judge: Judge::new(rules), enabled, stricter }
     }
 
+    /// The part of a line, cut off at its `end` or its beginning, that may be a forbidden word.
+    pub(super) fn cut_word(&self, line: &str, end: bool) -> Option<Range<usize>> {
+        self.enabled.then(|| self.judge.cut_word(line, end)).flatten()
+    }
+
     /// Everything in lines that stand together, forbidden or not, sorted by place.
     pub(super) fn judge(&self, lines: &[&str]) -> Vec<Judged> {
         let off = (!self.enabled).then_some(Why::TextOff);

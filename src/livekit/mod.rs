@@ -32,7 +32,9 @@ mod verdict;
 mod watchdog;
 
 pub use entrance::{Entrance, Pass};
-pub use rooms::{CheckError, check, create_rooms, delete_empty_rooms, delete_processed_room};
+pub use rooms::{
+    CheckError, check, create_rooms, delete_empty_rooms, delete_processed_room, is_broadcast,
+};
 pub use socket::Faults;
 
 /// How to reach LiveKit and prove who we are.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use livekit_api::services::room::{CreateRoomOptions, RoomClient};
 use livekit_api::services::{ServerError, ServerErrorCode, ServiceError};
+use livekit_protocol::{TrackInfo, TrackType};
 use livekit_signaling::SignalError;
 
+use super::roster::is_broadcaster;
 use super::signal::Signal;
 use super::token::{Grant, IDENTITY, Role};
 use super::{Credentials, processed_room};
@@ -110,6 +112,23 @@ pub async fn delete_empty_rooms(credentials: &Credentials, room: &str) -> Result
         bounded(credentials, call).await?;
     }
     Ok(())
+}
+
+/// Whether a broadcaster's video is published in the raw room. One that does not exist has none.
+pub async fn is_broadcast(credentials: &Credentials, room: &str) -> Result<bool, CheckError> {
+    let call = async {
+        match client(credentials).list_participants(room).await {
+            Err(ServiceError::Twirp(ServerError::Twirp(error)))
+                if error.code == ServerErrorCode::NOT_FOUND =>
+            {
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    };
+    let inside = bounded(credentials, call).await?;
+    let video = |track: &TrackInfo| track.r#type == TrackType::Video as i32;
+    Ok(inside.iter().any(|one| is_broadcaster(one) && one.tracks.iter().any(video)))
 }
 
 fn client(credentials: &Credentials) -> RoomClient {

@@ -193,7 +193,7 @@ fn counts(whom: Whom, participant: &proto::ParticipantInfo) -> bool {
     whom == Whom::Everyone || is_broadcaster(participant)
 }
 
-fn is_broadcaster(participant: &proto::ParticipantInfo) -> bool {
+pub(super) fn is_broadcaster(participant: &proto::ParticipantInfo) -> bool {
     let (key, value) = ROLE;
     participant.attributes.get(key).is_some_and(|role| role == value)
         || participant.identity.contains("broadcaster")

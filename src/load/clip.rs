@@ -1,9 +1,11 @@
 //! The encoded pictures that every broadcaster sends, over and over.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::demux;
+use super::scene::Scene;
 use crate::media::VideoCodec;
 
 /// The shortest clip: a frame that comes back must be told from the same frame one loop earlier,
@@ -18,42 +20,42 @@ const RTP: u64 = 90_000;
 
 /// Pictures a second, as a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     num: u32,
     den: u32,
 }
 
 impl Rate {
     /// `num / den` pictures a second; `None` unless that is between 1 and 240.
-    pub(super) fn new(num: u32, den: u32) -> Option<Self> {
+    pub(crate) fn new(num: u32, den: u32) -> Option<Self> {
         let sensible = den > 0 && (den..=den.saturating_mul(240)).contains(&num);
         sensible.then_some(Self { num, den })
     }
 
     /// Pictures a second, as numerator and denominator.
-    pub(super) fn fraction(self) -> (u32, u32) {
+    pub(crate) fn fraction(self) -> (u32, u32) {
         (self.num, self.den)
     }
 
     /// Pictures a second.
-    pub(super) fn fps(self) -> f64 {
+    pub(crate) fn fps(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)
     }
 
     /// When picture `n` is due, from picture 0 on.
-    pub(super) fn time(self, n: u64) -> Duration {
+    pub(crate) fn time(self, n: u64) -> Duration {
         let nanos = u128::from(n) * 1_000_000_000 * u128::from(self.den) / u128::from(self.num);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     /// RTP time of picture `n`, 90 kHz, from picture 0 on.
-    pub(super) fn rtp(self, n: u64) -> u64 {
+    pub(crate) fn rtp(self, n: u64) -> u64 {
         (u128::from(n) * u128::from(RTP * u64::from(self.den)) / u128::from(self.num)) as u64
     }
 
     /// How many pictures lie within this much RTP time; `None` when it is no whole number of
     /// them, give or take two ticks of rounding.
-    pub(super) fn pictures(self, ticks: u64) -> Option<u64> {
+    pub(crate) fn pictures(self, ticks: u64) -> Option<u64> {
         let (scaled, unit) = (u128::from(ticks) * u128::from(self.num), RTP * u64::from(self.den));
         let n = u64::try_from((scaled + u128::from(unit / 2)) / u128::from(unit)).ok()?;
         (self.rtp(n).abs_diff(ticks) <= 2).then_some(n)
@@ -62,27 +64,27 @@ impl Rate {
 
 /// One encoded picture.
 #[derive(Clone, Debug)]
-pub(super) struct Coded {
+pub(crate) struct Coded {
     /// The access unit, as a packetiser and depacketiser leave it.
-    pub(super) data: Arc<[u8]>,
+    pub(crate) data: Arc<[u8]>,
     /// Whether it needs none before it.
-    pub(super) keyframe: bool,
+    pub(crate) keyframe: bool,
 }
 
 /// Encoded pictures that can be sent over and over.
 #[derive(Clone, Debug)]
-pub(super) struct Clip {
-    pub(super) codec: VideoCodec,
+pub(crate) struct Clip {
+    pub(crate) codec: VideoCodec,
     /// Width and height, pixels.
-    pub(super) size: (u32, u32),
-    pub(super) rate: Rate,
+    pub(crate) size: (u32, u32),
+    pub(crate) rate: Rate,
     /// At least one; the first is a keyframe.
-    pub(super) frames: Vec<Coded>,
+    pub(crate) frames: Vec<Coded>,
 }
 
 /// Why there is no clip. The texts say what to do.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ClipError {
+pub(crate) enum ClipError {
     #[error("cannot read {}: {reason}", path.display())]
     Read { path: PathBuf, reason: String },
     #[error(
@@ -109,7 +111,7 @@ pub(super) enum ClipError {
 
 impl Clip {
     /// A clip of these pictures, if it can be sent as it is.
-    pub(super) fn new(
+    pub(crate) fn new(
         codec: VideoCodec,
         size: (u32, u32),
         rate: Rate,
@@ -128,29 +130,39 @@ impl Clip {
         Ok(clip)
     }
 
+    /// The clip in a file, as it can be sent live.
+    pub(crate) fn read(path: &Path) -> Result<Self, ClipError> {
+        demux::read(path)
+    }
+
+    /// A moving texture, 1280x720, 30 pictures a second, a keyframe every 2 s.
+    pub(crate) fn made(codec: VideoCodec) -> Result<Self, ClipError> {
+        Scene { codec, keyframe_every: 2.0 }.clip()
+    }
+
     /// Time of one loop.
-    pub(super) fn length(&self) -> Duration {
+    pub(crate) fn length(&self) -> Duration {
         self.rate.time(self.frames.len() as u64)
     }
 
     /// Bytes of all pictures.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.frames.iter().map(|frame| frame.data.len()).sum()
     }
 
     /// Mean bits a second.
-    pub(super) fn bitrate(&self) -> f64 {
+    pub(crate) fn bitrate(&self) -> f64 {
         self.bytes() as f64 * 8.0 / self.length().as_secs_f64()
     }
 
     /// Where the keyframes are.
-    pub(super) fn keyframes(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn keyframes(&self) -> impl Iterator<Item = usize> {
         let marked = self.frames.iter().enumerate().filter(|(_, frame)| frame.keyframe);
         marked.map(|(index, _)| index)
     }
 
     /// The longest time without a keyframe, over the seam, too.
-    pub(super) fn longest_group(&self) -> Duration {
+    pub(crate) fn longest_group(&self) -> Duration {
         let starts: Vec<usize> = self.keyframes().chain([self.frames.len()]).collect();
         let longest = starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
         self.rate.time(longest as u64)

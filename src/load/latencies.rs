@@ -18,7 +18,7 @@ const BUCKETS: usize = (OCTAVES + 2) << FINE;
 
 /// Durations that were counted.
 #[derive(Clone, Debug)]
-pub(super) struct Latencies {
+pub(crate) struct Latencies {
     counts: Vec<u32>,
     total: u64,
     longest: Duration,
@@ -26,11 +26,11 @@ pub(super) struct Latencies {
 
 /// Percentiles in milliseconds; `None` when nothing was counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(super) struct Percentiles {
-    pub(super) p50: Option<f64>,
-    pub(super) p95: Option<f64>,
-    pub(super) p99: Option<f64>,
-    pub(super) max: Option<f64>,
+pub(crate) struct Percentiles {
+    pub(crate) p50: Option<f64>,
+    pub(crate) p95: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    pub(crate) max: Option<f64>,
 }
 
 impl Default for Latencies {
@@ -41,7 +41,7 @@ impl Default for Latencies {
 
 impl Latencies {
     /// Counts one.
-    pub(super) fn record(&mut self, duration: Duration) {
+    pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.counts[bucket(micros)] += 1;
         self.total += 1;
@@ -49,7 +49,7 @@ impl Latencies {
     }
 
     /// Counts all that another one did.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
             *count += more;
         }
@@ -58,7 +58,7 @@ impl Latencies {
     }
 
     /// The value that this share of all, 0 to 1, does not exceed; `None` when there are none.
-    pub(super) fn quantile(&self, share: f64) -> Option<Duration> {
+    pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
         let rank = (self.total as f64 * share).ceil().max(1.0) as u64;
         let mut seen = 0;
         let reaches = |count: &u32| {
@@ -70,7 +70,7 @@ impl Latencies {
     }
 
     /// The percentiles that are shown.
-    pub(super) fn percentiles(&self) -> Percentiles {
+    pub(crate) fn percentiles(&self) -> Percentiles {
         let at = |share| self.quantile(share).map(ms);
         let max = (self.total > 0).then(|| ms(self.longest));
         Percentiles { p50: at(0.5), p95: at(0.95), p99: at(0.99), max }
@@ -78,7 +78,7 @@ impl Latencies {
 }
 
 /// Milliseconds, to a hundredth.
-pub(super) fn ms(duration: Duration) -> f64 {
+pub(crate) fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e5).round() / 1e2
 }
 

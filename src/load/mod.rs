@@ -38,7 +38,11 @@ mod table;
 mod tally;
 mod viewer;
 
+pub(crate) use clip::Clip;
+pub(crate) use latencies::{Latencies, Percentiles};
+pub(crate) use options::duration;
 pub use options::{Codec, Options};
+pub(crate) use process::Sample;
 
 /// How a measurement came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

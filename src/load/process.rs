@@ -9,7 +9,7 @@ use crate::telemetry::Process;
 
 /// A process at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     at: Instant,
     process: Process,
     /// CPU seconds by thread id, with the thread's name.
@@ -19,29 +19,29 @@ pub(super) struct Sample {
 /// What a process used between two moments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// CPU seconds a second, user and system: 1 is one core.
-    pub(super) cpu: f64,
+    pub(crate) cpu: f64,
     /// Memory in RAM, megabytes, before.
-    pub(super) rss_before_mb: f64,
+    pub(crate) rss_before_mb: f64,
     /// The same, after.
-    pub(super) rss_after_mb: f64,
+    pub(crate) rss_after_mb: f64,
     /// Threads, after.
-    pub(super) threads: u64,
+    pub(crate) threads: u64,
     /// CPU seconds a second by thread name, numbers cut off; of threads that were there at both
     /// moments.
-    pub(super) cpu_by_thread: BTreeMap<String, f64>,
+    pub(crate) cpu_by_thread: BTreeMap<String, f64>,
 }
 
 impl Sample {
     /// Looks at a process; `None` when there is none with this id, or it may not be looked at.
-    pub(super) fn take(pid: u32, now: Instant) -> Option<Self> {
+    pub(crate) fn take(pid: u32, now: Instant) -> Option<Self> {
         let process = Process::of(pid)?;
         Some(Self { at: now, process, threads: threads(pid) })
     }
 
     /// What was used since `before`.
-    pub(super) fn since(&self, before: &Self) -> Usage {
+    pub(crate) fn since(&self, before: &Self) -> Usage {
         let span = self.at.saturating_duration_since(before.at).max(Duration::from_millis(1));
         let rate = |seconds: f64| (seconds / span.as_secs_f64() * 1e4).round() / 1e4;
         let mb = |process: &Process| (process.resident_bytes as f64 / 1e5).round() / 10.0;

@@ -214,7 +214,7 @@ impl Stage {
             });
         }
         let answers = self.answers.clone();
-        self.text.look(|rules| text::Look {
+        self.text.look(now, |rules| text::Look {
             picture,
             time,
             deadline,

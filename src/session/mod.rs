@@ -29,7 +29,7 @@ mod stream;
 pub use admission::{Limits, Refusal};
 pub use load::{Load, Sampler};
 pub use registry::Registry;
-pub use rulebook::{Kept, News};
+pub use rulebook::{Kept, Moved, News};
 
 /// What holds for every stream of this process.
 #[derive(Clone, Debug)]

@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::censor::{Document, Policy};
 use crate::store::{Journal, Remembered, Saved, Scope};
 
+/// Thresholds that feedback has moved: room, class, threshold.
+pub type Moved = Vec<(String, String, f64)>;
+
 /// What another process on the same database may have changed: all that there is of each kind, or
 /// `None` for a kind that was not read.
 #[derive(Clone, Debug, Default)]
 pub struct News {
     /// All rules.
     pub rules: Option<Vec<(Scope, Saved)>>,
-    /// The number of their last change, or a later one's, and all thresholds: room, class,
-    /// threshold.
-    pub thresholds: Option<(u64, Vec<(String, String, f64)>)>,
+    /// The number of a change, and all thresholds as they were after it or later.
+    pub thresholds: Option<(u64, Moved)>,
     /// What other processes said of rooms, newest first.
     pub rooms: Option<Vec<Remembered>>,
 }
@@ -24,8 +26,8 @@ pub struct News {
 pub struct Kept {
     /// All rules.
     pub rules: Vec<(Scope, Saved)>,
-    /// Thresholds that feedback has moved: room, class, threshold.
-    pub thresholds: Vec<(String, String, f64)>,
+    /// Thresholds that feedback has moved.
+    pub thresholds: Moved,
     /// What operators said of rooms, newest first.
     pub rooms: Vec<Remembered>,
     /// Keeps what operators say from now on.
@@ -47,7 +49,7 @@ type Thresholds = HashMap<String, BTreeMap<String, f32>>;
 
 impl Rulebook {
     /// The rules and thresholds that were kept.
-    pub(super) fn new(rules: Vec<(Scope, Saved)>, thresholds: Vec<(String, String, f64)>) -> Self {
+    pub(super) fn new(rules: Vec<(Scope, Saved)>, thresholds: Moved) -> Self {
         let mut book = Self::default();
         for (scope, saved) in rules {
             book.set(scope, saved);
@@ -72,11 +74,7 @@ impl Rulebook {
 
     /// Takes all thresholds as they were after change number `at`; the rooms where they are others
     /// now. `None`: a later change is known here already, and they are not taken.
-    pub(super) fn set_thresholds(
-        &mut self,
-        at: u64,
-        thresholds: Vec<(String, String, f64)>,
-    ) -> Option<Vec<String>> {
+    pub(super) fn set_thresholds(&mut self, at: u64, thresholds: Moved) -> Option<Vec<String>> {
         if at < self.thresholds_at {
             return None;
         }
@@ -128,7 +126,7 @@ impl Rulebook {
     }
 }
 
-fn by_room(thresholds: Vec<(String, String, f64)>) -> Thresholds {
+fn by_room(thresholds: Moved) -> Thresholds {
     let mut all = Thresholds::default();
     for (room, class, threshold) in thresholds {
         all.entry(room).or_default().insert(class, threshold as f32);

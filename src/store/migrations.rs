@@ -8,7 +8,11 @@ use sqlx::{AnyConnection, SqlSafeStr as _};
 const STEPS: &[(i64, &str, &str)] = &[
     (1, "streams, events, rules, feedback", include_str!("../../migrations/0001_store.sql")),
     (2, "api keys", include_str!("../../migrations/0002_api_keys.sql")),
-    (3, "several processes", include_str!("../../migrations/0003_several_processes.sql")),
+    (
+        3,
+        "several processes, pages of a room",
+        include_str!("../../migrations/0003_processes_and_pages.sql"),
+    ),
     (4, "versions of rules", include_str!("../../migrations/0004_rule_versions.sql")),
 ];
 

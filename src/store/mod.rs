@@ -13,6 +13,7 @@ mod digest;
 mod error;
 mod feedback;
 mod figures;
+mod held;
 #[cfg(any(test, feature = "test-hooks"))]
 mod hooks;
 mod journal;
@@ -36,8 +37,8 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::AnyPool;
 use sqlx::any::AnyRow;
+use sqlx::{AnyPool, Connection as _};
 
 use crate::media::clock;
 
@@ -151,6 +152,8 @@ impl Store {
 
     /// Runs `work` in a transaction: all of it is written, or nothing. `work` answers with an
     /// error to undo what it did.
+    ///
+    /// A connection on which a transaction did not come to its end is not used again.
     pub(crate) async fn transaction<T, E>(
         &self,
         work: impl AsyncFnOnce(&mut sqlx::AnyConnection) -> Result<T, E>,
@@ -159,10 +162,21 @@ impl Store {
         E: From<sqlx::Error> + From<Error>,
     {
         let all = async {
-            let mut transaction = self.0.writer.begin().await?;
-            let done = work(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(done)
+            let mut connection = held::Held::new(self.0.writer.acquire().await?);
+            let mut transaction = connection.begin().await?;
+            match work(&mut transaction).await {
+                Ok(done) => {
+                    transaction.commit().await?;
+                    connection.is_well();
+                    Ok(done)
+                }
+                Err(error) => {
+                    if transaction.rollback().await.is_ok() {
+                        connection.is_well();
+                    }
+                    Err(error)
+                }
+            }
         };
         match tokio::time::timeout(WRITE_LIMIT, all).await {
             Ok(done) => done,

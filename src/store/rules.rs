@@ -123,7 +123,6 @@ impl Store {
             let action = if after.document.is_some() { "rules.set" } else { "rules.delete" };
             let change = Change::between(&json(&before), &json(&after));
             change.note(by, action, scope.name(), now).run(connection).await?;
-            versions::keep(connection, scope, &after, by, now).await?;
             if let Scope::Room(room) = scope {
                 // What its stream was started with is over, whoever runs it.
                 Sql::new("update rooms set rules = '{}' where room = ")
@@ -132,6 +131,7 @@ impl Store {
                     .await?;
             }
             Area::Rules.count(connection).await?;
+            versions::keep(connection, scope, &after, by, now).await?;
             Ok((before, after))
         })
         .await

@@ -188,15 +188,19 @@ impl Store {
         rows.first().map(Record::read).transpose()
     }
 
-    /// Ends what a process of this one's name left open when it died; how many streams those were.
+    /// Ends what a process of this one's name left open when it died; the raw rooms of those streams.
     /// Their last heartbeat is their end.
     ///
     /// # Errors
     ///
     /// When the database does not answer.
-    pub async fn close_left_open(&self) -> Result<u64, Error> {
+    pub async fn close_left_open(&self) -> Result<Vec<String>, Error> {
         let mine = Sql::new(INTERRUPT).push(" and instance = ").bind(self.instance());
-        self.write(mine).await
+        let mine = mine.push(" returning room");
+        self.transaction(async |connection| {
+            mine.rows(connection).await?.iter().map(|row| Columns::of(row).text()).collect()
+        })
+        .await
     }
 
     /// Open streams of processes that have another name, at most [`OPEN`] of them.

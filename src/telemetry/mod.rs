@@ -1,5 +1,6 @@
 //! Logs, metrics and traces, each declared once.
 
+mod gpu;
 mod histogram;
 mod labels;
 mod logging;
@@ -12,6 +13,7 @@ mod text;
 pub mod trace;
 mod usage;
 
+pub use gpu::{Gpu, GpuCollector, Gpus, NoGpu};
 pub use histogram::Histogram;
 pub use labels::{
     Breaker, Direction, Fate, Notice, Outcome, Processor, Reason, Refused, StreamState,

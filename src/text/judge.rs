@@ -173,6 +173,38 @@ impl Judge {
         (hits(&text, found), steps)
     }
 
+    /// The part of a line whose end (or, at `end` false, whose beginning) is out of sight that may
+    /// be a forbidden word: at least half of one of its forms, letter by letter. Characters of the
+    /// line. The letter at the cut may be cut itself, and read as another.
+    pub fn cut_word(&self, line: &str, end: bool) -> Option<Range<usize>> {
+        let text = symbols(&[line]);
+        let (word, range): (Vec<char>, _) = {
+            let letters = |s: &&Symbol| s.is_word();
+            let count = if end {
+                text.iter().rev().take_while(letters).count()
+            } else {
+                text.iter().take_while(letters).count()
+            };
+            let part = if end { &text[text.len() - count..] } else { &text[..count] };
+            let range = part.first()?.start..part.last()?.end;
+            (part.iter().map(|s| s.c).collect(), range)
+        };
+        let whole: String = word.iter().collect();
+        let less: String =
+            if end { word[..word.len() - 1].iter().collect() } else { word[1..].iter().collect() };
+        let may_be = |part: &str| {
+            let letters = part.chars().count();
+            letters >= 2
+                && self.trie.ends().any(|at| {
+                    let form = self.trie.form(*at).trim_matches('*');
+                    let fits = if end { form.starts_with(part) } else { form.ends_with(part) };
+                    fits && usize::from(at.letters) <= 2 * letters
+                        && matches!(self.entries[at.entry as usize].effect, Effect::Forbid { .. })
+                })
+        };
+        (may_be(&whole) || may_be(&less)).then_some(range)
+    }
+
     fn allowed(&self, text: &[Symbol], candidates: &[Candidate]) -> Allowed {
         let allows = |c: &&Candidate| {
             !c.state.bent && matches!(self.entries[c.end.entry as usize].effect, Effect::Allow)

@@ -137,6 +137,10 @@ impl Scan<'_> {
             Kind::Space => (state.gap_signs, true, if state.gap_spaces { 0 } else { SPACES }),
             _ => (true, state.gap_spaces, if state.gap_signs { 0 } else { SIGNS }),
         };
+        // Stars stand for letters in words that stand together: neither goes with the other.
+        if state.masks > 0 {
+            return;
+        }
         let cost = state.cost + cost;
         self.next.push(State { gap, gap_signs, gap_spaces, cost, bent: true, ..state });
     }
@@ -175,7 +179,8 @@ impl Scan<'_> {
             };
             self.reach(read, at, found);
         }
-        if symbol.c == '*' && state.plain > 0 && state.gap == 0 {
+        let together = state.gap == 0 && !state.gap_signs && !state.gap_spaces;
+        if symbol.c == '*' && state.plain > 0 && together {
             for edge in 0..self.trie.node(state.node).edges.len() {
                 if self.stars == STARS {
                     break;

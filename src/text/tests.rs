@@ -336,3 +336,21 @@ fn check_hits(lines: &[String]) -> Result<(), TestCaseError> {
     prop_assert!(places.is_sorted());
     Ok(())
 }
+
+#[test]
+fn half_of_a_word_at_the_edge_of_the_picture_may_be_it() {
+    let judge = Judge::new(&rules("words=bollocks,damn"));
+    let end = |line| judge.cut_word(line, true);
+    assert_eq!(end("WELCOME boll"), Some(8..12));
+    assert_eq!(end("WELCOME bolloc"), Some(8..14));
+    // The letter at the cut may be cut itself.
+    assert_eq!(end("bolloo"), Some(0..6));
+    assert_eq!(end("ＤÄ"), Some(0..2));
+    for innocent in ["", "WELCOME ", "WELCOME bol", "WELCOME dog", "dump", "d"] {
+        assert_eq!(end(innocent), None, "{innocent}");
+    }
+    let start = |line| judge.cut_word(line, false);
+    assert_eq!(start("ocks today"), Some(0..4));
+    assert_eq!(start("cks today"), None);
+    assert_eq!(start("today"), None);
+}

@@ -60,6 +60,11 @@ impl Trie {
         &self.forms[end.form as usize]
     }
 
+    /// Everything that ends somewhere.
+    pub(super) fn ends(&self) -> impl Iterator<Item = &End> {
+        self.nodes.iter().flat_map(|node| &node.ends)
+    }
+
     /// Adds a form: folded, words parted by single spaces, `*` anywhere.
     pub(super) fn add(&mut self, form: &str, entry: u32) {
         let open = form.ends_with('*');

@@ -135,10 +135,7 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
     let size = known[0].size;
     let doubt = if is_text(&first.class) { None } else { doubt(n, first.id, known, &fixes) };
     let mut push = |rect: Rect, own: &Rect| {
-        // A word is as uncertain at its ends as it is high, however long it is.
-        let side = own.w.min(own.h);
-        let (w, h) = if is_text(&first.class) { (side, side) } else { (own.w, own.h) };
-        let rect = rect.grow(w * margins.padding, h * margins.padding).clip(size.0, size.1);
+        let rect = padded(&rect, own, &first.class, margins.padding).clip(size.0, size.1);
         if rect.w > 0.0 && rect.h > 0.0 {
             let (class, action) = (Arc::clone(&latest.class), strictest(&sightings));
             to.push(Area { id: first.id, class, action, rect, doubt });
@@ -151,6 +148,14 @@ fn object(n: Moment, known: &[&Snapshot], first: &Sighting, margins: &Margins, t
         let line = interpolate(n, &kin, &first.fix);
         push(line, &line);
     }
+}
+
+/// `rect` grown on each side by a share of the object `own`. A word is as uncertain at its ends as
+/// it is high, however long it is.
+pub(crate) fn padded(rect: &Rect, own: &Rect, class: &str, padding: f32) -> Rect {
+    let side = own.w.min(own.h);
+    let (w, h) = if is_text(class) { (side, side) } else { (own.w, own.h) };
+    rect.grow(w * padding, h * padding)
 }
 
 /// The fix nearest to n when more analysed frames than a detector's blink takes, from n to that

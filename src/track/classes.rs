@@ -84,8 +84,12 @@ impl Classes {
     }
 }
 
-/// The class name without the sex: classes that share it may name one and the same object.
+/// The class name without the sex: classes that share it may name one and the same object. A word
+/// is the same before it was read.
 pub(super) fn part(class: &str) -> String {
+    if is_text(class) {
+        return TEXT.to_owned();
+    }
     let words: Vec<_> = class.split('_').filter(|w| !matches!(*w, "FEMALE" | "MALE")).collect();
     words.join("_")
 }

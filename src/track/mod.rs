@@ -33,7 +33,7 @@ impl Moment {
     }
 
     /// Seconds from `earlier` to this moment, at most a minute; zero when the times make no sense.
-    fn since(&self, earlier: Self) -> f32 {
+    pub(crate) fn since(&self, earlier: Self) -> f32 {
         let seconds = self.time - earlier.time;
         if seconds.is_nan() { 0.0 } else { seconds.clamp(0.0, 60.0) as f32 }
     }

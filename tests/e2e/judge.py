@@ -7,6 +7,7 @@ still there. A frame whose number cannot be read must show nothing at all.
 import cv2
 import numpy as np
 
+import captions
 import scene
 
 SCORE = 0.25
@@ -17,6 +18,8 @@ OVERLAP = 0.3
 # or filled face keeps under 0.1 of it, an encoded one 0.7 and more.
 KEPT, CELLS = 0.5, 0.25
 GRID = 4
+# Every so many pictures are read besides, with what is around a word, in pixels.
+READ_EVERY, READ_AROUND = 10, 6
 # Blocks of the picture compared when nothing may have changed, and how far they may differ.
 BLOCK, CHANGED = 40, 14
 # Deviation of the luma of a picture that shows nothing; what encoding leaves of a plain one is 1.
@@ -47,7 +50,7 @@ class Judge:
     def __init__(self):
         from nudenet import NudeDetector
 
-        self.detector = NudeDetector()
+        self.detector, self.reader = NudeDetector(), None
         self.scenes = {}
 
     def film(self, kind):
@@ -84,6 +87,29 @@ class Judge:
             elif score := self.sees(flat, face):
                 found.append((at, row.index, f"NudeNet sees a face, {score:.2f}"))
         return found
+
+    def words(self, received, kind):
+        """(row, word, whether it can be read) for every word of the numbered frames, as written."""
+        made = self.film(kind)
+        for at, row in enumerate(received.rows):
+            if row.index is None:
+                continue
+            was, now = (scene.planes(flat)[0] for flat in (made.frame(row.index), received.full(at)))
+            for word, box in captions.words(kind, row.index):
+                seen = legible(was, now, box) or (at % READ_EVERY == 0 and self.reads(now, box, word))
+                yield row, word, seen
+
+    def reads(self, luma, box, word):
+        """Whether RapidOCR reads the word where it stands."""
+        if self.reader is None:
+            from rapidocr_onnxruntime import RapidOCR
+
+            self.reader = RapidOCR()
+        x, y, w, h = (round(value) for value in box)
+        top, left = max(0, y - READ_AROUND), max(0, x - READ_AROUND)
+        crop = cv2.cvtColor(luma[top : y + h + READ_AROUND, left : x + w + READ_AROUND], cv2.COLOR_GRAY2BGR)
+        found, _ = self.reader(crop, use_det=False, use_cls=False)
+        return any(word.lower() in text.lower() for text, _ in found or ())
 
     def _nameless(self, received, at):
         score = self.sees(received.full(at), None)

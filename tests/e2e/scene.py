@@ -9,6 +9,8 @@ import binascii
 import cv2
 import numpy as np
 
+import captions
+
 WIDTH, HEIGHT, FPS = 640, 360, 30
 # Rows of the number, and its blocks: 1, 0, 20 bits of number, 10 bits of checksum.
 ROWS, BLOCKS = 16, 32
@@ -68,7 +70,7 @@ def _texture(seed, level):
 
 class Scene:
     """`kind`: "face" has a face that moves, vanishes, pops up, survives a cut and flashes;
-    "clean" has none."""
+    "clean" has none; "text" has lines of text instead; "both" a face and lines."""
 
     # A cycle of the face scene in frames: (first, last, background, head, where). `where` gives
     # the upper left corner of the head, `step` frames after the first.
@@ -85,11 +87,12 @@ class Scene:
 
     def __init__(self, kind):
         self.kind = kind
+        self.has_face = kind in ("face", "both")
         self.backs = [
             (_texture(seed, level), *chroma)
             for seed, level, chroma in ((1, 95, (120, 136)), (2, 150, (136, 120)), (3, 70, (128, 128)))
         ]
-        if kind == "face":
+        if self.has_face:
             self.heads = [self._head(height) for height in HEADS]
 
     @staticmethod
@@ -108,7 +111,7 @@ class Scene:
 
     def face(self, index):
         """x, y, width, height of the face; None when there is none."""
-        if self.kind != "face":
+        if not self.has_face:
             return None
         (_, _, _, head, where), step = self._span(index)
         if head is None:
@@ -123,14 +126,15 @@ class Scene:
         flat = np.empty(WIDTH * HEIGHT * 3 // 2, np.uint8)
         parts = planes(flat)
         (_, _, back, head, where), step = self._span(index)
-        luma, u, v = self.backs[back if self.kind == "face" else 0]
+        luma, u, v = self.backs[back if self.has_face else 0]
         shift = index % WIDTH
         parts[0][:, :shift], parts[0][:, shift:] = luma[:, WIDTH - shift :], luma[:, : WIDTH - shift]
         parts[1][:], parts[2][:] = u, v
-        if self.kind == "face" and head is not None:
+        if self.has_face and head is not None:
             left, top = (value & ~1 for value in where(step))
             for plane, patch, by in zip(parts, self.heads[head], (1, 2, 2)):
                 rows, columns = patch.shape
                 plane[top // by : top // by + rows, left // by : left // by + columns] = patch
+        captions.draw(parts, self.kind, index)
         write_number(parts, index)
         return flat

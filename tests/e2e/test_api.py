@@ -80,7 +80,9 @@ def test_description(stack):
 
 def test_event_stream(stack):
     """GET /events as its description says: the right head, numbered events, and what was missed after a break"""
-    with stack.strict(SCRIM__LIMITS__MAX_STREAMS="2") as server:
+    # With limits, so that their headers are there as described.
+    limits = {"SCRIM__LIMITS__REQUESTS": "1000", "SCRIM__LIMITS__STRICT_REQUESTS": "1000"}
+    with stack.strict(**limits) as server:
         operator = api_token("operator", seconds=3_600)
         described = server.call("GET", "/openapi.json")[1]["paths"]["/events"]["get"]["responses"]["200"]
 

@@ -74,36 +74,43 @@ def fault(stack, what, begin, seconds, end):
     return began, over, f"{what} for {over - began:.0f} s: {state['state']} after {shown:.1f} s, well {took:.1f} s after"
 
 
-def settle(stack, stream, room):
-    """A stage on which everything runs: pictures come, detections are kept, and somebody changes rules."""
+@contextlib.contextmanager
+def busy(stack, stream, room):
+    """Everything runs: pictures come, detections are kept and announced, and somebody changes rules."""
     feed, writer = Feed(stack), Writer(stack, room)
-    wait("detections are kept", 20, lambda: history(stack, stream.room))
-    wait("changes are acknowledged", 10, lambda: len(writer.acknowledged) > 3)
-    return feed, writer
+    try:
+        wait("detections are kept", 20, lambda: history(stack, stream.room))
+        wait("changes are acknowledged", 10, lambda: len(writer.acknowledged) > 3)
+        # Some of it undisturbed, to compare with.
+        time.sleep(3)
+        yield feed, writer
+    finally:
+        writer.stop()
 
 
 def test_drill_postgres(stack):
     """Drill: PostgreSQL hangs, is killed and comes back: nothing leaks, stalls or is lost"""
-    with postgres(stack) as server, scrim(stack, DATABASE_URL=server.url), stack.stage("face") as stream:
-        feed, writer = settle(stack, stream, "drill-hung")
-        hung, woken, one = fault(
+    with (
+        postgres(stack) as server, scrim(stack, DATABASE_URL=server.url), stack.stage("face") as stream,
+        busy(stack, stream, "drill-hung") as (feed, writer),
+    ):
+        hung, _, one = fault(
             stack, "hung", lambda: server.signal(signal.SIGSTOP), STOPPED, lambda: server.signal(signal.SIGCONT)
         )
-        killed, again, two = fault(stack, "killed", server.kill, DOWN, server.start)
+        _, _, two = fault(stack, "killed", server.kill, DOWN, server.start)
         time.sleep(2)
         end = time.monotonic()
         kept = whole(stack, stream.room, feed.detections(stream.room, end - 1))
         told = writer.stop().verify()
         received = stream.viewer.received()
-        calm, away = flow(received, stream.showing + 3, hung, STALL), flow(received, hung, end, STALL)
+        calm, away = flow(received, received.rows[0].at, hung), flow(received, hung, end, STALL)
         return [no_leaks(stack, received), one, two, f"before: {calm}", f"meanwhile and after: {away}", kept, told]
 
 
 def test_drill_kill(stack):
-    """Drill: Scrim is killed in mid-stream: what was acknowledged is there, the dump button still pressed"""
-    with stack.stage("face") as stream:
-        feed, writer = settle(stack, stream, "drill-killed")
-        time.sleep(KEPT + 1)
+    """Drill: Scrim is killed in mid-stream: nothing acknowledged is lost, and the stream goes on, still covered"""
+    with stack.stage("face") as stream, busy(stack, stream, "drill-killed") as (feed, writer):
+        time.sleep(KEPT)
         status, answer = stack.call("POST", f"/streams/{stream.id}/cover", {"on": True, "reason": "a drill"})
         check(status == 200, f"cover answered {status}: {answer}")
         # In the moment in which the answer is there.
@@ -119,47 +126,50 @@ def test_drill_kill(stack):
         status, page = stack.call("GET", f"/audit?target={stream.room}")
         noted = [line["action"] for line in page["entries"]]
         check("stream.cover" in noted and "stream.start" in noted, f"of the stream's audit only {noted} is left")
-        # Whoever publishes again is still covered.
-        stream.broadcaster.ask("leave")
-        stream.broadcaster.ask("join", url=stack.url, token=stream.token, film="face", codec="h264")
-        again, took = wait("the stream is live again", 15, lambda: live(stack, stream.room))
-        check(again["covered"], "the dump button is not pressed any more")
-        time.sleep(2)
+        # The broadcaster has noticed nothing, and nobody has told the new process of it.
+        again, _ = wait("the stream is live again", 15, lambda: live(stack, stream.room))
+        back = time.monotonic()
+        check(again["streamId"] != stream.id and again["covered"], f"not the same, or not covered: {again}")
+        time.sleep(5)
         received = stream.viewer.received()
         shown = received.numbered(killed + 1)
         check(not shown, f"{len(shown)} pictures were shown after the kill although they were to be covered")
         after = [row for row in received.rows if row.at > up]
-        check(after, "no picture after the restart")
+        check(len(after) > 10, f"only {len(after)} pictures after the restart")
         return [
-            no_leaks(stack, received), f"up {up - killed:.1f} s after the kill, live {took:.1f} s after the return, "
-            f"{len(after)} pictures since, all covered", kept, told.verify(),
+            no_leaks(stack, received), f"up {up - killed:.1f} s after the kill, live again by itself "
+            f"{back - killed:.1f} s after it, {len(after)} pictures since, all covered", kept, told.verify(),
         ]
 
 
 def test_drill_disk(stack):
     """Drill: the disk is full under SQLite: nothing leaks, stalls or is lost"""
     machine = Machine(stack)
-    with scrim(stack, **machine.env), stack.stage("face") as stream:
-        feed, writer = settle(stack, stream, "drill-full")
-        acknowledged = len(writer.acknowledged)
+    with (
+        scrim(stack, **machine.env), stack.stage("face") as stream,
+        busy(stack, stream, "drill-full") as (feed, writer),
+    ):
         full, free, one = fault(stack, "full", lambda: machine.tell(full=True), FULL, machine.tell)
-        check(len(writer.acknowledged) <= acknowledged + 2, "changes were acknowledged on a full disk")
+        told = writer.between(full + 0.5, free)
+        check(not told, f"{told} changes were acknowledged on a full disk")
         time.sleep(2)
         end = time.monotonic()
         kept = whole(stack, stream.room, feed.detections(stream.room, end - 1))
         told = writer.stop().verify()
         check(set(writer.refused) == {503}, f"refused with {writer.refused}")
         received = stream.viewer.received()
-        calm, away = flow(received, stream.showing + 3, full, STALL), flow(received, full, end, STALL)
+        calm, away = flow(received, received.rows[0].at, full), flow(received, full, end, STALL)
         return [no_leaks(stack, received), one, f"before: {calm}", f"meanwhile and after: {away}", kept, told]
 
 
 def test_drill_clock(stack):
     """Drill: the clock jumps an hour ahead and back: nothing leaks, stalls, expires too late or gets out of order"""
     machine = Machine(stack)
-    with scrim(stack, **machine.env), stack.stage("face") as stream, stack.strict(**machine.env) as strict:
-        feed, writer = settle(stack, stream, "drill-clock")
-        short, long, key = api_token("operator", seconds=600), api_token("operator", seconds=7_200), None
+    with (
+        scrim(stack, **machine.env), stack.stage("face") as stream, stack.strict(**machine.env) as strict,
+        busy(stack, stream, "drill-clock") as (feed, writer),
+    ):
+        short, long = api_token("operator", seconds=600), api_token("operator", seconds=7_200)
         key = (strict.directory / "first-key").read_text().strip()
         ask = lambda token: strict.call("GET", "/streams", token=token)[0]
         began = time.monotonic()

@@ -366,7 +366,12 @@ def test_who_may_open_a_socket(stack):
     with stack.strict(SCRIM__FRAMES__MAX_SESSIONS="3") as server:
         run(tries(server))
     with stack.strict(SCRIM__FRAMES__MAX_SESSIONS="0") as server:
-        status, answer = server.call("GET", "/stream", token=api_token("operator"), headers=UPGRADE)
+        async def off():
+            async with aiohttp.ClientSession() as client:
+                answer = await client.get(server.http + "/stream", headers={**UPGRADE, "authorization": f"Bearer {api_token('operator')}"})
+                return answer.status, await answer.json(content_type=None)
+
+        status, answer = run(off())
         check(status == 404 and answer["type"].endswith("switched-off"), f"{status} {answer}")
         status, answer = server.call("GET", "/streaming/stats", token=api_token("operator"))
         check(status == 200 and answer["maxSessions"] == 0, answer)

@@ -121,7 +121,7 @@ def page(rng, condition):
     """A picture with lines that do not touch, and where they stand."""
     canvas = texture(rng) if condition == "texture" else gradient(rng)
     size = {"small16": (16, 16), "small12": (12, 12), "large": (72, 110), "long": (18, 30)}.get(condition, (22, 48))
-    contrast = (28, 45) if condition == "low contrast" else (110, 190)
+    contrast = {"low contrast": (28, 45), "faint": (18, 26)}.get(condition, (110, 190))
     angles = {"rotated": (-25, 25), "downwards": (90, 90)}.get(condition, (0, 0))
     if condition == "downwards":
         size = (26, 44)
@@ -172,7 +172,7 @@ def spoil(rng, condition, canvas, lines):
     return canvas, lines
 
 
-CONDITIONS = ["plain", "small16", "small12", "large", "long", "low contrast", "noise", "blur", "compressed", "texture",
+CONDITIONS = ["plain", "small16", "small12", "large", "long", "low contrast", "faint", "noise", "blur", "compressed", "texture",
               "rotated", "perspective", "downwards"]
 
 

@@ -179,14 +179,16 @@ impl Connection {
         match news {
             Some(News::Progress(done)) => self.progress(socket, done).await,
             Some(News::Done(result)) => {
-                self.end_work();
-                match result {
+                let told = match result {
                     Ok(film) => deliver(socket, film).await,
                     Err(FilmError::Stopped) => Err(End::Close(AWAY, "the server is shutting down")),
                     Err(failure) => {
                         tell(socket, &error("processing-failed", &failure.to_string())).await
                     }
-                }
+                };
+                // The video counts until it has been sent.
+                self.end_work();
+                told
             }
             None => {
                 // The thread panicked: that is in the log.

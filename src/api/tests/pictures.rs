@@ -44,6 +44,8 @@ async fn a_picture_is_answered_by_what_is_covered_and_why() {
         assert_eq!(reply.headers["cache-control"], "no-store");
     }
     assert_eq!(bench.said(), ["preview Some(\"stage\")", "preview Some(\"stage\")"]);
+    let twice = send(&bench, "/process/frame?roomName=other", body, kind).await;
+    assert_problem(&twice, 422, "invalid-request");
     let reply = send(&bench, "/process/frame?roomName=stage", picture, "image/png").await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
     assert_eq!(reply.body["passed"][0]["reason"], "allowed", "{}", reply.text);

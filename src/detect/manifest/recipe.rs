@@ -47,6 +47,13 @@ pub enum Recipe {
     Ctc(Ctc),
 }
 
+impl Recipe {
+    /// Whether it looks at whole pictures, and not at text.
+    pub fn finds_regions(&self) -> bool {
+        matches!(self, Self::Yolov8(_))
+    }
+}
+
 /// Regions. Output `[batch, 4 + classes, cells]`: centre, size and a score a class, per cell.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Busy, Entry, Fate, MAX_ABANDONED, RETRY_BACKOFF, State};
+use super::places::Busy;
+use super::{Entry, Fate, MAX_ABANDONED, RETRY_BACKOFF, State};
 use crate::detect::{Failure, Need, Task};
 
 impl<T: Task> State<T> {
@@ -13,8 +14,10 @@ impl<T: Task> State<T> {
         result: Result<Vec<T::Output>, String>,
         now: Instant,
     ) -> Fate {
-        let Some(slot) = self.workers.get_mut(&worker) else { return self.come_back(worker) };
-        let Some(Busy { started, batch }) = slot.take() else { return Fate::Stays };
+        if !self.workers.has(worker) {
+            return self.come_back(worker);
+        }
+        let Some(Busy { started, batch }) = self.workers.end(worker) else { return Fate::Stays };
         let ran = now.saturating_duration_since(started);
         let required = batch.iter().filter(|(ticket, _)| ticket.need == Need::Required).count();
         self.tally.ran(ran, batch.len(), required);
@@ -22,9 +25,11 @@ impl<T: Task> State<T> {
             let (got, want) = (found.len(), batch.len());
             if got == want { Ok(found) } else { Err(format!("{got} answers to {want} pictures")) }
         });
+        let mut fate = Fate::Stays;
         match result {
             Ok(found) => {
                 self.breaker.success();
+                self.workers.succeeded(worker);
                 for (entry, output) in batch.into_iter().zip(found) {
                     self.tally.counts.answered += 1;
                     self.answer(entry, Ok(output), started, ran);
@@ -33,13 +38,16 @@ impl<T: Task> State<T> {
             Err(error) => {
                 self.tally.last_error = Some(error.clone());
                 self.failed_run(now);
+                if self.workers.failed(worker, now) {
+                    fate = Fate::Reopens;
+                }
                 for entry in batch {
                     self.retry_or_fail(entry, &error, (started, now));
                 }
             }
         }
         self.update_health();
-        Fate::Stays
+        fate
     }
 
     /// A worker that was given up is back: it takes an empty place, or leaves.
@@ -48,7 +56,7 @@ impl<T: Task> State<T> {
         if self.stopping || self.workers.len() >= self.wanted {
             return Fate::Leaves;
         }
-        self.workers.insert(worker, None);
+        self.workers.join(worker);
         self.update_health();
         Fate::Stays
     }
@@ -77,14 +85,14 @@ impl<T: Task> State<T> {
         mut number: impl FnMut() -> u64,
     ) -> Vec<u64> {
         let over = |busy: &Busy<T>| now >= busy.started + self.limit;
-        let busy = self.workers.iter().filter_map(|(&id, busy)| Some((id, busy.as_ref()?)));
-        let stuck: Vec<u64> = busy.filter(|(_, busy)| over(busy)).map(|(id, _)| id).collect();
+        let stuck = self.workers.busy().filter(|(_, busy)| over(busy));
+        let stuck: Vec<u64> = stuck.map(|(id, _)| id).collect();
         let mut fresh = Vec::new();
         for worker in &stuck {
-            let Some(Some(busy)) = self.workers.remove(worker) else { continue };
+            let Some(busy) = self.workers.leave(*worker) else { continue };
             if self.abandoned < MAX_ABANDONED && !self.stopping {
                 let id = number();
-                self.workers.insert(id, None);
+                self.workers.join(id);
                 fresh.push(id);
             }
             self.abandoned += 1;

@@ -159,3 +159,26 @@ fn a_run_that_answers_for_other_pictures_than_it_was_given_fails() {
     let failure = Failure::Failed("0 answers to 1 pictures".into());
     assert_eq!(bench.answers(), [(1, Err(failure))]);
 }
+
+#[test]
+fn a_worker_whose_instance_keeps_failing_leaves_the_work_to_the_others() {
+    let mut bench = Bench::new(2);
+    bench.state.limits.max = 1;
+    for (run, fate) in [(0, Fate::Stays), (1, Fate::Reopens)] {
+        bench.submit(run, 0, 5_000);
+        assert!(bench.runs(0, 0));
+        // Its retry is the other's.
+        assert_eq!(bench.state.finish(0, Err("device lost".into()), bench.at(1)), fate);
+        assert!(bench.runs(1, 30), "{run}");
+        bench.state.finish(1, Ok(vec![Vec::new()]), bench.at(31));
+    }
+    assert!(bench.answers().iter().all(|(_, result)| result.is_ok()), "the retries went well");
+    assert_eq!(bench.state.figures().2, Health::Degraded);
+    bench.submit(7, 100, 5_000);
+    assert!(!bench.runs(0, 100), "it rests");
+    assert!(bench.runs(1, 100));
+    bench.submit(8, 600, 5_000);
+    assert!(bench.runs(0, 600), "it tries again");
+    bench.state.finish(0, Ok(vec![Vec::new()]), bench.at(601));
+    assert_eq!(bench.state.figures().2, Health::Up);
+}

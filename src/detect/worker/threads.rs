@@ -47,13 +47,13 @@ impl<T: Task> Pool<T> {
             let mut core = self.lock();
             let fate = core.state.finish(worker, result.map_err(|e| e.0), clock::now());
             // A retry may wait: whoever is idle must know when.
-            self.work.notify_one();
+            self.wake_worker(&core);
             self.wake_watch(&core);
             self.settle(core);
             if fate == Fate::Leaves {
                 return;
             }
-            if broken {
+            if broken || fate == Fate::Reopens {
                 // The broken instance goes before the new one needs its memory.
                 let old = detector.take();
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
@@ -93,7 +93,7 @@ impl<T: Task> Pool<T> {
             if let Next::Run(inputs) = next {
                 // What is left is for the next one who is idle.
                 if core.state.figures().0 > 0 {
-                    self.work.notify_one();
+                    self.wake_worker(&core);
                 }
                 self.wake_watch(&core);
                 self.settle(core);

@@ -6,7 +6,7 @@ use super::{Frame, Guard, Held, Reason, Shot, Sight, Verdict, share};
 use crate::censor::{Action, Mode, OnFailure, Region};
 use crate::media::Rect;
 use crate::pipeline::gate;
-use crate::track::{Area, Fix, Margins, Moment, Snapshot, bracket};
+use crate::track::{Area, Fix, Margins, Moment, Snapshot, bracket, is_text};
 
 /// By how much two neighbouring analysed frames may be apart beyond the longest gap: sources drop
 /// frames.
@@ -14,9 +14,21 @@ pub(super) const GAP_SLACK: f64 = 1.5;
 /// By how much of its size an area is grown on each side that nobody looked into: parts of what is
 /// there may look like what was there before.
 const UNSEEN: f32 = 0.5;
+/// How far from where its way leads a word is still the same, as a share of its smaller side.
+const ALONG: f32 = 0.5;
 /// In instant mode, how much longer than the longest gap the last look may be ago before its shot
 /// counts as unseen: answers take their time.
 const STALE: Duration = Duration::from_millis(500);
+
+/// Whether what was seen at `one` is where its way led at `other`: a word that scrolls, which jumps
+/// from block to block of the picture all the time.
+fn came_along(one: &Fix, other: &Fix) -> bool {
+    let seconds = other.at.since(one.at);
+    let expected = one.rect.shift(one.speed.0 * seconds, one.speed.1 * seconds);
+    let ((ax, ay), (bx, by)) = (expected.centre(), other.rect.centre());
+    let side = other.rect.w.min(other.rect.h);
+    (ax - bx).hypot(ay - by) <= ALONG * side
+}
 
 impl Guard {
     /// The verdict on the oldest frame.
@@ -79,14 +91,15 @@ impl Guard {
         for one in &before.sightings {
             let Some(other) = after.sighting(one.id) else { continue };
             let replaced = |fix| self.jumps(fix, size, before.at.index, after.at.index);
-            if !replaced(&one.fix) && !replaced(&other.fix) {
+            let followed = is_text(&one.class) && came_along(&one.fix, &other.fix);
+            if followed || (!replaced(&one.fix) && !replaced(&other.fix)) {
                 continue;
             }
             for (sighting, until) in [(one, before.at.index), (other, after.at.index)] {
                 let fix = &sighting.fix;
                 if !self.jumps(fix, size, n, until) {
-                    let padding = self.policy.padding;
-                    let rect = fix.rect.grow(fix.rect.w * padding, fix.rect.h * padding);
+                    let rect =
+                        bracket::padded(&fix.rect, &fix.rect, &one.class, self.policy.padding);
                     let rect = rect.clip(size.0, size.1);
                     regions.push(Region { rect, action: sighting.action });
                 }

@@ -14,6 +14,9 @@ const EDGE: u8 = 7;
 /// Least number of such edges.
 const EDGES: usize = 4;
 
+/// A cell of less is faint: see `faint`.
+const FAINT: u8 = 56;
+
 /// Edges run both ways in text: those of one way are at most this many times those of the other,
 /// in the open cells around one, this far across and down. Beyond are blinds, fences and bars.
 const STRIPES: usize = 16;
@@ -131,6 +134,46 @@ impl Cells {
         }
     }
 
+    /// The same, with nothing open but what is faint.
+    pub(super) fn faint(&self, sheet: &Sheet) -> Self {
+        let mut faint = self.clone();
+        for (i, cell) in faint.cells.iter_mut().enumerate().filter(|(_, cell)| cell.open) {
+            cell.open = contrast(sheet, i % self.columns, i / self.columns) < FAINT;
+        }
+        faint
+    }
+
+    /// Takes a tile's cells for searched at `time`: their turn has come.
+    pub(super) fn put_off(&mut self, tile: (usize, usize), size: (usize, usize), time: f64) {
+        for row in tile.1..(tile.1 + size.1).min(self.rows) {
+            let right = (tile.0 + size.0).min(self.columns);
+            for cell in &mut self.cells[row * self.columns + tile.0..row * self.columns + right] {
+                cell.searched = time;
+            }
+        }
+    }
+
+    /// The bounds, in pixels, of the cells of a tile that could be text and lie in none of the
+    /// `known` lines. `None` where there are none.
+    pub(super) fn could_be_text_in(
+        &self,
+        sheet: &Sheet,
+        tile: (usize, usize),
+        size: (usize, usize),
+        known: &[Rect],
+    ) -> Option<Rect> {
+        let rows = tile.1..(tile.1 + size.1).min(self.rows);
+        let columns = tile.0..(tile.0 + size.0).min(self.columns);
+        let places = rows.flat_map(|row| columns.clone().map(move |column| (column, row)));
+        let could_be = places.filter(|(column, row)| could_be_text(sheet, *column, *row));
+        let unknown = |cell: &Rect| {
+            let within = |line: &Rect| cell.intersect(line).area() * 2.0 >= cell.area();
+            !known.iter().any(within)
+        };
+        let cells = could_be.map(|(column, row)| sheet.cell(column, row)).filter(unknown);
+        cells.reduce(|all, cell| all.union(&cell))
+    }
+
     /// The tile of `width` × `height` cells whose cells were searched longest ago on average, and
     /// how long ago that is at `time`: its first column and row.
     pub(super) fn oldest_tile(
@@ -177,6 +220,14 @@ pub(super) fn could_be_text(sheet: &Sheet, column: usize, row: usize) -> bool {
         above = Some(samples);
     }
     high.saturating_sub(low) >= CONTRAST && edges >= EDGES
+}
+
+/// Difference of the darkest and brightest sample of a cell.
+fn contrast(sheet: &Sheet, column: usize, row: usize) -> u8 {
+    let (x, y) = sheet.corner(column, row);
+    let samples = (y..y + CELL).flat_map(|y| &sheet.row(y)[x..x + CELL]);
+    let (low, high) = samples.fold((u8::MAX, 0), |(low, high), v| (low.min(*v), high.max(*v)));
+    high.saturating_sub(low)
 }
 
 /// Edges between the samples of a cell: from one column to the next, and from one row to the next.

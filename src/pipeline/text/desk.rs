@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::stage::{Answer, Lane, Look, Rules};
 use super::verdict::Found;
@@ -15,6 +15,12 @@ use crate::track::{TEXT, TEXT_UNREAD};
 /// Frames of which something is still awaited. When full, the oldest is forgotten: whoever was to
 /// answer for it never will.
 const AWAITED: usize = 512;
+/// Least time between two starts of a lane's thread. Where it ends sooner, or cannot start, looks
+/// fail until then: a frame each thirtieth of a second is no reason to try that often.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// Starts the thread of a lane.
+type Start = dyn FnMut(u64, Arc<dyn Reader>) -> std::io::Result<Lane> + Send;
 
 /// The text lane of a track, while its rules want text, and what it was asked.
 pub(crate) struct Desk {
@@ -22,13 +28,27 @@ pub(crate) struct Desk {
     reader: Option<Arc<dyn Reader>>,
     wanted: Option<(Arc<TextPolicy>, Arc<Rules>)>,
     lane: Option<Lane>,
+    start: Box<Start>,
+    /// When the lane's thread was last started, or was to be.
+    started: Option<Instant>,
+    /// That failed, and the log says so.
+    failed: bool,
     join: Join,
 }
 
 impl Desk {
     /// `reader`: what finds and reads text; `None` where no text model is loaded.
     pub(crate) fn new(stream: u64, reader: Option<Arc<dyn Reader>>, policy: &Policy) -> Self {
-        let mut desk = Self { stream, reader, wanted: None, lane: None, join: Join::default() };
+        let mut desk = Self {
+            stream,
+            reader,
+            wanted: None,
+            lane: None,
+            start: Box::new(Lane::start),
+            started: None,
+            failed: false,
+            join: Join::default(),
+        };
         desk.set_policy(policy);
         desk
     }
@@ -44,7 +64,7 @@ impl Desk {
         }
         self.wanted = policy.text.as_ref().map(|text| (text.clone(), Arc::new(Rules::of(text))));
         if self.wanted.is_none() {
-            self.lane = None;
+            (self.lane, self.started) = (None, None);
         }
     }
 
@@ -64,19 +84,40 @@ impl Desk {
 
     /// Hands a frame to the lane, whose thread starts with the first one. Without it the answer is
     /// a failure.
-    pub(crate) fn look(&mut self, look: impl FnOnce(Arc<Rules>) -> Look) {
+    pub(crate) fn look(&mut self, now: Instant, look: impl FnOnce(Arc<Rules>) -> Look) {
         let Some((_, rules)) = &self.wanted else { return };
         let look = look(rules.clone());
-        if self.lane.as_ref().is_none_or(|lane| !lane.is_alive()) {
-            self.lane = self.reader.clone().and_then(|reader| {
-                Lane::start(self.stream, reader)
-                    .inspect_err(|error| tracing::error!(%error, "no thread to look for text"))
-                    .ok()
-            });
-        }
+        self.ensure_lane(now);
         match &self.lane {
             Some(lane) => lane.look(look),
-            None => look.reply.call(Err(Failure::Failed("no text model is loaded".into()))),
+            None => {
+                let missing = self.reader.is_none();
+                let why =
+                    if missing { "no text model is loaded" } else { "no thread looks for text" };
+                look.reply.call(Err(Failure::Failed(why.into())));
+            }
+        }
+    }
+
+    /// Starts the lane's thread if none runs, [`RESTART`] after the last at the earliest.
+    fn ensure_lane(&mut self, now: Instant) {
+        let runs = self.lane.as_ref().is_some_and(Lane::is_alive);
+        let early = self.started.is_some_and(|at| now.saturating_duration_since(at) < RESTART);
+        let Some(reader) = self.reader.clone().filter(|_| !runs && !early) else { return };
+        self.started = Some(now);
+        match (self.start)(self.stream, reader) {
+            Ok(lane) => {
+                if std::mem::take(&mut self.failed) {
+                    tracing::info!("text is looked for again");
+                }
+                self.lane = Some(lane);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failed, true) {
+                    tracing::error!(%error, "no thread to look for text: it is covered by rule");
+                }
+                self.lane = None;
+            }
         }
     }
 
@@ -187,10 +228,74 @@ impl From<&Found> for Finding {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc::sync_channel;
 
+    use super::super::stage::Reply;
     use super::*;
-    use crate::media::{Rect, clock};
+    use crate::censor::Document;
+    use crate::detect::text::{FindRequest, ReadRequest};
+    use crate::media::{Picture, Rect, clock};
+
+    /// Never asked.
+    struct Nobody;
+
+    impl Reader for Nobody {
+        fn find(&self, _: FindRequest) {}
+        fn read(&self, _: ReadRequest) {}
+    }
+
+    fn text_rules() -> Policy {
+        let rules: Document =
+            serde_json::from_str(r#"{"classes": {}, "text": {"enabled": true}}"#).unwrap();
+        rules.resolve()
+    }
+
+    /// The answer to a look that `desk` is handed at `now`, and is late already.
+    fn look(desk: &mut Desk, now: Instant) -> Answer {
+        let (reply, answer) = sync_channel(1);
+        desk.look(now, |rules| Look {
+            picture: Arc::new(Picture::filled(64, 64, [0, 128, 128])),
+            time: 0.0,
+            deadline: clock::now(),
+            rules,
+            reply: Reply::new(move |answer| reply.send(answer).unwrap()),
+        });
+        answer.recv().unwrap()
+    }
+
+    #[test]
+    fn a_lane_that_cannot_start_is_tried_again_after_a_while_not_at_every_look() {
+        let mut desk = Desk::new(1, Some(Arc::new(Nobody)), &text_rules());
+        let tries = Arc::new(AtomicU32::new(0));
+        let counted = tries.clone();
+        desk.start =
+            Box::new(move |stream, reader| match counted.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err(std::io::Error::other("no thread is left")),
+                _ => Lane::start(stream, reader),
+            });
+        let start = clock::now();
+        for (milliseconds, tried, fails) in [
+            (0, 1, true),
+            (33, 1, true),
+            (999, 1, true),
+            (1_000, 2, true),
+            (1_500, 2, true),
+            (2_100, 3, false),
+        ] {
+            let answer = look(&mut desk, start + Duration::from_millis(milliseconds));
+            let failed = matches!(&answer, Err(Failure::Failed(why)) if why.contains("thread"));
+            assert_eq!(failed, fails, "{milliseconds}: {answer:?}");
+            assert_eq!(tries.load(Ordering::Relaxed), tried, "{milliseconds}");
+            assert_eq!(desk.failed, fails, "{milliseconds}");
+        }
+    }
+
+    #[test]
+    fn without_a_model_every_look_fails_and_says_why() {
+        let answer = look(&mut Desk::new(1, None, &text_rules()), clock::now());
+        assert!(matches!(answer, Err(Failure::Failed(why)) if why.contains("no text model")));
+    }
 
     fn awaited(asked: Instant, cover: bool) -> Parts {
         Parts { findings: Part::Awaited, text: Part::Awaited, asked, cover }

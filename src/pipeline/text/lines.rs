@@ -4,12 +4,12 @@
 //! again only when its print says that it is another text, when it has grown, or when the reading
 //! was unsure and the line is larger now. Pure.
 
-use super::geometry::{bounds, height, is_sound, length, moved, shifted};
+use super::geometry::{at, bounds, height, is_sound, length, moved, shifted};
 use super::motion::Field;
 use super::print::Print;
 use super::sheet::Sheet;
 use super::template::slide;
-use crate::detect::text::{self, Quad, Reading};
+use crate::detect::text::{self, Point, Quad, Reading};
 use crate::media::{Plane, Rect};
 use crate::track::assign;
 
@@ -52,8 +52,13 @@ pub(super) struct Line {
     speed: (f32, f32),
     /// How often it was read.
     readings: u32,
+    /// Found where the picture was made plainer: no other search says that it is gone.
+    pub faint: bool,
     /// Edges of the picture that cut it when it was read: left, top, right, bottom.
     cut: [bool; 4],
+    /// Whether its beginning, or its end, lay at such an edge.
+    pub starts_outside: bool,
+    pub ends_outside: bool,
 }
 
 /// All lines of a picture.
@@ -111,7 +116,10 @@ impl Lines {
                     taken[quad] = true;
                     line.see(found[quad]);
                 }
-                None if !line.known && within(&bounds(&line.quad), area) >= WITHIN => {
+                None if !line.known
+                    && !line.faint
+                    && within(&bounds(&line.quad), area) >= WITHIN =>
+                {
                     gone.push(line.id);
                 }
                 None => {}
@@ -120,6 +128,22 @@ impl Lines {
         self.lines.retain(|line| !gone.contains(&line.id));
         let new = found.into_iter().zip(taken).filter(|(_, taken)| !taken);
         new.for_each(|(quad, _)| self.add(quad));
+    }
+
+    /// Takes lines that no other search finds, and that are none of the known ones.
+    pub(super) fn found_faint(&mut self, found: Vec<text::Line>) {
+        for quad in found.into_iter().map(|line| line.quad).filter(is_sound) {
+            let rect = bounds(&quad);
+            let known = |line: &Line| line.known && bounds(&line.quad).iou(&rect) >= SAME_PLACE;
+            if self.lines.iter().any(known) {
+                continue;
+            }
+            let next = self.next;
+            self.add(quad);
+            if let Some(line) = self.lines.iter_mut().find(|line| line.id == next) {
+                line.faint = true;
+            }
+        }
     }
 
     fn add(&mut self, quad: Quad) {
@@ -144,18 +168,28 @@ impl Lines {
             read_at: 0.0,
             speed: (0.0, 0.0),
             readings: 0,
+            faint: false,
             cut: [false; 4],
+            starts_outside: false,
+            ends_outside: false,
         });
     }
 
     /// Takes what line `id` says, read from this very picture.
     pub(super) fn read(&mut self, id: u64, reading: Reading, luma: Plane<'_>) {
         let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return };
+        if line.faint && reading.glyphs.is_empty() {
+            return self.forget(id);
+        }
         line.print = Print::of(luma, &line.quad);
         line.known = line.print.is_some();
         line.read_at = height(&line.quad);
         line.readings += 1;
         line.cut = to_edges(&bounds(&line.quad), luma).map(|gap| gap <= EDGE);
+        (line.starts_outside, line.ends_outside) = (
+            is_outside(at(&line.quad, 0.0, 0.5), luma),
+            is_outside(at(&line.quad, 1.0, 0.5), luma),
+        );
         line.reading = Some(reading);
         let rect = bounds(&line.quad);
         self.lines.retain(|line| line.id == id || within(&bounds(&line.quad), &rect) < WITHIN);
@@ -243,6 +277,12 @@ fn own(field: &Field, now: &Sheet, rect: &Rect) -> (f32, f32) {
 fn to_edges(rect: &Rect, luma: Plane<'_>) -> [f32; 4] {
     let (width, height) = (luma.width as f32, luma.height as f32);
     [rect.x, rect.y, width - rect.right(), height - rect.bottom()]
+}
+
+/// Whether a point lies at the edge of the picture or beyond.
+fn is_outside(point: Point, luma: Plane<'_>) -> bool {
+    let rect = Rect::new(point.x, point.y, 0.0, 0.0);
+    to_edges(&rect, luma).into_iter().any(|gap| gap <= EDGE)
 }
 
 /// The share of `rect` that lies within `other`.

@@ -18,6 +18,7 @@
 mod areas;
 mod cells;
 mod desk;
+mod faint;
 mod geometry;
 mod lines;
 mod motion;

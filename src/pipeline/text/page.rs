@@ -4,10 +4,11 @@
 use super::areas::{self, Area};
 use super::cells::Cells;
 use super::geometry::{bounds, height};
-use super::lines::Lines;
+use super::lines::{Line, Lines};
 use super::motion::Field;
 use super::sheet::Sheet;
-use super::verdict::{self, Found, Hit};
+use super::stage::Rules;
+use super::verdict::{self, Found};
 use crate::detect::text::{self, Quad, Reading};
 use crate::media::{Plane, Rect};
 
@@ -17,6 +18,11 @@ const MODEL_SIDE: f32 = 640.0;
 const RESCAN: f64 = 2.0;
 /// What is searched again at once, in cells: a twelfth of the picture.
 const TILE: (usize, usize) = (20, 15);
+/// Cells that a patch of faint ones has at least, and most that it is of a picture.
+const FAINT_CELLS: f32 = 4.0;
+const FAINT_SHARE: f32 = 0.25;
+/// Tiles that are looked through for one that is worth a search.
+const TILES: usize = 12;
 /// A line nearer than this to an area's edge may be cut by it, in pixels.
 const CUT: f32 = 4.0;
 /// Cells that could be text without which a changed line is gone.
@@ -38,6 +44,8 @@ struct Seen {
 pub(super) struct Page {
     seen: Option<Seen>,
     lines: Lines,
+    /// What was new at the last look, could be text, and is faint.
+    faint: Option<Rect>,
 }
 
 impl Page {
@@ -52,6 +60,7 @@ impl Page {
         let Some(before) = before else {
             self.lines = Lines::default();
             let (cells, field) = (Cells::unknown(&sheet, time), Field::unknown(&sheet));
+            self.faint = faint_patch(&cells, &sheet);
             self.seen = Some(Seen { sheet, cells, field, time, took: 0.0 });
             return;
         };
@@ -62,6 +71,7 @@ impl Page {
         cells.follow(&sheet, &field, time);
         self.lines.follow((&sheet, &before.sheet), &field, luma, took);
         self.explain(&sheet, &mut cells, time);
+        self.faint = faint_patch(&cells, &sheet);
         self.seen = Some(Seen { sheet, cells, field, time, took });
     }
 
@@ -71,8 +81,8 @@ impl Page {
             let margin = height(&line.quad) / 4.0;
             cells.close(sheet, &bounds(&line.quad).grow(0.0, margin), time);
         }
-        let changed: Vec<_> =
-            self.lines.iter().filter(|line| !line.known).map(|l| (l.id, bounds(&l.quad))).collect();
+        let changed = self.lines.iter().filter(|line| !line.known && !line.faint);
+        let changed: Vec<_> = changed.map(|line| (line.id, bounds(&line.quad))).collect();
         for (id, rect) in changed {
             if cells.open(sheet, &rect) < LETTERS {
                 self.lines.forget(id);
@@ -94,19 +104,40 @@ impl Page {
         areas::areas(&seen.cells, &seen.sheet, &lines, self.scale())
     }
 
-    /// The part of the picture that was searched longest ago, when that is too long.
-    pub(super) fn rescan(&self) -> Option<Area> {
-        let seen = self.seen.as_ref()?;
-        let ((column, row), age) = seen.cells.oldest_tile(TILE, seen.time);
-        if age < RESCAN {
-            return None;
-        }
-        let cell = seen.sheet.cell(column, row);
-        let tile = Rect { w: cell.w * TILE.0 as f32, h: cell.h * TILE.1 as f32, ..cell };
-        let picture = areas::whole(&seen.sheet);
-        let open = tile.intersect(&picture);
+    /// What is searched besides, with nobody waiting for it: what is new and faint, which a search
+    /// may have missed. It is to be made plain first.
+    pub(super) fn faint(&mut self) -> Option<Area> {
+        let open = self.faint.take()?;
+        let sheet = &self.seen.as_ref()?.sheet;
+        let (cell, picture) = (sheet.cell(0, 0), areas::whole(sheet));
         let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
         Some(Area { rect: areas::fitted(&rect, &picture, self.scale()), open })
+    }
+
+    /// What of the picture could be text and was searched longest ago, when that is too long; no
+    /// more than a tile. A tile in which nothing could be is as good as searched.
+    pub(super) fn rescan(&mut self) -> Option<Area> {
+        let (scale, lines) = (self.scale(), &self.lines);
+        let Seen { sheet, cells, time, .. } = self.seen.as_mut()?;
+        let plate = |line: &Line| {
+            let margin = height(&line.quad) / 4.0;
+            bounds(&line.quad).grow(margin, margin)
+        };
+        let known: Vec<Rect> = lines.iter().filter(|line| line.known).map(plate).collect();
+        let picture = areas::whole(sheet);
+        for _ in 0..TILES {
+            let (tile, age) = cells.oldest_tile(TILE, *time);
+            if age < RESCAN {
+                return None;
+            }
+            cells.put_off(tile, TILE, *time);
+            if let Some(open) = cells.could_be_text_in(sheet, tile, TILE, &known) {
+                let cell = sheet.cell(0, 0);
+                let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
+                return Some(Area { rect: areas::fitted(&rect, &picture, scale), open });
+            }
+        }
+        None
     }
 
     /// Takes what was found in an area. Lines cut by its edge wait for a search that has them
@@ -130,6 +161,11 @@ impl Page {
         self.lines.found(&area.rect, whole);
     }
 
+    /// Takes what was found where the picture was made plainer.
+    pub(super) fn found_faint(&mut self, found: Vec<text::Line>) {
+        self.lines.found_faint(found);
+    }
+
     /// The lines that have to be read.
     pub(super) fn unread(&self) -> Vec<(u64, Quad)> {
         self.lines.iter().filter(|line| !line.known).map(|line| (line.id, line.quad)).collect()
@@ -140,23 +176,28 @@ impl Page {
         self.lines.read(id, reading, luma);
     }
 
-    /// What is covered on the picture of the last look: what `judge` forbids (with `whole`, the
-    /// whole line of it), and, with `unread`, all that nobody has searched or read.
-    pub(super) fn answer(
-        &self,
-        judge: &dyn Fn(&[&str]) -> Vec<Hit>,
-        whole: bool,
-        unread: bool,
-    ) -> Vec<Found> {
-        let mut found = verdict::forbidden(&self.lines, judge, whole);
-        if let Some(seen) = self.seen.as_ref().filter(|_| unread) {
+    /// What is covered on the picture of the last look: what the rules forbid and, where they say
+    /// so, all that nobody has searched or read, and words of which only a part is in the picture.
+    pub(super) fn answer(&self, rules: &Rules) -> Vec<Found> {
+        let mut found = verdict::forbidden(&self.lines, &*rules.judge, rules.whole_line);
+        if let Some(seen) = self.seen.as_ref().filter(|_| rules.cover_unread) {
             let open = areas::patches(&seen.cells, &seen.sheet);
             let lines = self.lines.iter().filter(|line| !line.known).map(|l| bounds(&l.quad));
-            let rects = open.into_iter().chain(lines).chain(self.lines.crowd());
+            let cut = verdict::cut_words(&self.lines, &*rules.cut_word, rules.whole_line);
+            let rects = open.into_iter().chain(lines).chain(self.lines.crowd()).chain(cut);
             found.extend(rects.map(|rect| Found { rect, rule: None }));
         }
         found
     }
+}
+
+/// The largest patch of open cells that are faint, if it may be a word and not a whole picture.
+fn faint_patch(cells: &Cells, sheet: &Sheet) -> Option<Rect> {
+    let patches = areas::patches(&cells.faint(sheet), sheet);
+    let largest = patches.into_iter().max_by(|a, b| a.area().total_cmp(&b.area()))?;
+    let share = largest.area() / areas::whole(sheet).area();
+    (largest.area() >= FAINT_CELLS * sheet.cell(0, 0).area() && share <= FAINT_SHARE)
+        .then_some(largest)
 }
 
 /// Whether `rect` reaches an edge of `area` that is none of the picture's.

@@ -1,6 +1,6 @@
 //! The rules of a room as the lane needs them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use super::stage::Rules;
 use super::verdict::Hit;
@@ -23,14 +23,16 @@ pub(crate) fn problems(rules: &Document, detect: &Service) -> Vec<String> {
 impl Rules {
     /// What a room's rules say. The judge is made when it is first asked, on the lane's thread.
     pub(crate) fn of(policy: &Arc<TextPolicy>) -> Self {
-        let (made, from) = (OnceLock::new(), policy.clone());
+        let from = policy.clone();
+        let made = Arc::new(LazyLock::new(move || text::Judge::new(&from.rules)));
+        let cut = made.clone();
         let judge = move |lines: &[&str]| {
-            let judge = made.get_or_init(|| text::Judge::new(&from.rules));
             let hit = |hit: text::Hit| Hit { line: hit.line, range: hit.range, rule: hit.word };
-            judge.judge(lines).into_iter().map(hit).collect()
+            made.judge(lines).into_iter().map(hit).collect()
         };
         Self {
             judge: Arc::new(judge),
+            cut_word: Arc::new(move |line, end| cut.cut_word(line, end)),
             whole_line: policy.cover == TextCover::Line,
             cover_unread: policy.unread == Unread::Cover,
         }

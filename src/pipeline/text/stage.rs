@@ -1,15 +1,18 @@
 //! The thread that looks for text in a track's analysed frames, one after the other.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::areas::Area;
+use super::faint;
+use super::geometry::moved;
 use super::page::Page;
 use super::verdict::{Found, Hit};
 use crate::detect::text::{self, FindRequest, ReadRequest, Reader, Reading};
 use crate::detect::{Failure, Need};
-use crate::media::{Picture, clock};
+use crate::media::{Picture, Rect, clock};
 use crate::runtime::Thread;
 
 /// Looks that may wait. When full, a new one is answered `Shed`: its frame is covered, or judged by
@@ -27,11 +30,17 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Says what is forbidden in lines that stand together.
 pub(crate) type Judge = dyn Fn(&[&str]) -> Vec<Hit> + Send + Sync;
 
+/// Says which characters at a line's end (`true`) or beginning, where it goes on out of sight, may
+/// be a part of a forbidden word.
+pub(crate) type CutWord = dyn Fn(&str, bool) -> Option<Range<usize>> + Send + Sync;
+
 /// What the rules say about text.
 #[derive(Clone)]
 pub(crate) struct Rules {
     /// What is forbidden.
     pub judge: Arc<Judge>,
+    /// What may be forbidden once the rest of it is seen.
+    pub cut_word: Arc<CutWord>,
     /// A forbidden word covers its whole line.
     pub whole_line: bool,
     /// What nobody has read is covered.
@@ -108,6 +117,8 @@ impl Lane {
 /// A search of what is not new, under way.
 struct Rescan {
     area: Area,
+    /// Where its picture begins in the whole one, for what was made plainer.
+    faint: Option<(f32, f32)>,
     found: Receiver<Result<Vec<text::Line>, Failure>>,
 }
 
@@ -143,8 +154,7 @@ impl Stage {
         let [luma, ..] = picture.planes();
         self.page.see(luma, time);
         let complete = self.search(&picture, until) && self.read(&picture, until);
-        let Rules { judge, whole_line, cover_unread } = &*rules;
-        reply.call(Ok(self.page.answer(&**judge, *whole_line, *cover_unread)));
+        reply.call(Ok(self.page.answer(&rules)));
         if complete {
             self.start_rescan(&picture);
         }
@@ -228,21 +238,34 @@ impl Stage {
         });
     }
 
-    /// Asks for a part of the picture that was not searched for long; the answer is taken before
-    /// the next look.
+    /// Asks for what is faint, or for a part of the picture that was not searched for long; the
+    /// answer is taken before the next look.
     fn start_rescan(&mut self, picture: &Arc<Picture>) {
-        let Some(area) = self.page.rescan() else { return };
+        let plain = self.page.faint().and_then(|area| {
+            let (copy, (x, y)) = faint::strengthened(picture, &area.rect, &area.open)?;
+            let rect = Rect::new(0.0, 0.0, copy.width() as f32, copy.height() as f32);
+            Some((Arc::new(copy), Area { rect, open: rect }, Some((x as f32, y as f32))))
+        });
+        let part = || Some((picture.clone(), self.page.rescan()?, None));
+        let Some((picture, area, faint)) = plain.or_else(part) else { return };
         let (reply, found) = sync_channel(1);
         let by = (clock::now() + PATIENCE, Need::Optional);
-        self.find(picture, &area, by, move |result| drop(reply.try_send(result)));
-        self.rescan = Some(Rescan { area, found });
+        self.find(&picture, &area, by, move |result| drop(reply.try_send(result)));
+        self.rescan = Some(Rescan { area, faint, found });
     }
 
     /// One that is not done yet says nothing of the picture to come.
     fn end_rescan(&mut self) {
-        let Some(Rescan { area, found }) = self.rescan.take() else { return };
-        if let Ok(Ok(lines)) = found.try_recv() {
-            self.page.found(&area, lines, true);
+        let Some(Rescan { area, faint, found }) = self.rescan.take() else { return };
+        let Ok(Ok(lines)) = found.try_recv() else { return };
+        match faint {
+            None => self.page.found(&area, lines, true),
+            Some((x, y)) => self.page.found_faint(
+                lines
+                    .into_iter()
+                    .map(|line| text::Line { quad: moved(&line.quad, x, y), ..line })
+                    .collect(),
+            ),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::geometry::{bounds, height, length, part};
 use super::lines::{Line, Lines, VAGUE};
+use super::stage::CutWord;
 use crate::media::Rect;
 
 /// By how much of the line's height a word's part reaches beyond its letters: the alignment of a
@@ -53,6 +54,19 @@ pub(super) fn forbidden(
         }
     }
     found
+}
+
+/// The parts of known lines that `judge` takes for a piece of a forbidden word, the rest of which
+/// lies outside of the picture. `whole`: the whole line.
+pub(super) fn cut_words(lines: &Lines, judge: &CutWord, whole: bool) -> Vec<Rect> {
+    let mut parts = Vec::new();
+    for line in lines.iter().filter(|line| line.known) {
+        let ends = [(line.starts_outside, false), (line.ends_outside, true)];
+        for (_, end) in ends.into_iter().filter(|(outside, _)| *outside) {
+            parts.extend(judge(&text(line), end).map(|range| place(line, &range, whole)));
+        }
+    }
+    parts
 }
 
 fn text(line: &Line) -> String {

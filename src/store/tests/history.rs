@@ -76,7 +76,7 @@ async fn what_a_dead_process_left_open_ends_with_its_last_heartbeat() {
         // Nobody says goodbye.
         drop(store);
         let store = opened(url).await;
-        assert_eq!(store.close_left_open().await.unwrap(), 1);
+        assert_eq!(store.close_left_open().await.unwrap(), ["mine"]);
         let closed = store.stream(mine.id).await.unwrap().unwrap();
         assert_eq!(closed.state, State::Interrupted);
         assert_eq!(closed.ended_at, Some(time(HOUR + 5_000)));

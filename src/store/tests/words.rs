@@ -38,6 +38,34 @@ async fn rules_have_versions_and_what_was_overtaken_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_after_a_full_disk_is_on_the_disk() {
+    let folder = server::Folder::new();
+    let url = folder.sqlite("scrim.db");
+    let store = opened(&url).await;
+    let scope = Scope::Room("stage".into());
+    let long = |n: usize| {
+        let words: Vec<_> = (0..800).map(|word| format!("word{n}x{word}")).collect();
+        serde_json::from_value(json!({ "text": { "words": words } })).unwrap()
+    };
+    // Of the one connection that writes: its next page is refused as on a full disk.
+    store.write(Sql::new("pragma max_page_count = 1")).await.unwrap();
+    let mut refused = 0;
+    for n in 0..20 {
+        let document = Some(long(n));
+        refused += usize::from(store.set_rules(&scope, document, None, "olga").await.is_err());
+    }
+    assert!(refused > 0, "the disk was never full");
+    store.write(Sql::new("pragma max_page_count = 1000000")).await.unwrap();
+    let mut last = 0;
+    for n in 0..4 {
+        let set = store.set_rules(&scope, Some(padding(n as f32 / 8.0)), None, "olga").await;
+        last = set.unwrap().1.version;
+    }
+    let elsewhere = opened(&url).await;
+    assert_eq!(elsewhere.rules(&scope).await.unwrap().version, last);
+}
+
+#[tokio::test]
 async fn of_writers_at_once_with_one_version_a_single_one_wins() {
     each_store(async |store| {
         let scope = Scope::Room("stage".into());

@@ -127,7 +127,7 @@ proptest! {
             all.into_iter().map(|(x, y, w, h)| Rect::new(x, y, w, h)).collect()
         };
         // Everything could be text; what is closed again is the rest.
-        let sheet = sheet(&World { lines: Vec::new(), pan: (0, 0), noise: 60 }, 1);
+        let sheet = sheet(&World { noise: 60, ..World::default() }, 1);
         let mut cells = Cells::unknown(&sheet, 0.0);
         cells.close(&sheet, &whole(&sheet), 0.0);
         for open in rects(boxes) {
