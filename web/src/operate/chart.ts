@@ -1,4 +1,4 @@
-import { svg } from "../lib/dom";
+import { h, svg } from "../lib/dom";
 import type { Outcome } from "./history";
 
 /** A small line of shares from 0 to 1, oldest first. */
@@ -40,24 +40,13 @@ export interface Bar {
   text: string;
 }
 
-/** Rows of a bar chart, widest first; the texts carry the values for those who cannot see it. */
-export function bars(rows: Bar[]): SVGElement {
-  const [row, left, width] = [30, 190, 640];
+/** Rows of a bar chart, as a list that carries the values in words. */
+export function bars(rows: Bar[]): HTMLElement {
   const most = Math.max(1, ...rows.map((one) => one.value));
-  const chart = svg("svg", {
-    viewBox: `0 0 ${width} ${rows.length * row}`,
-    class: "bars",
-    role: "img",
-    "aria-label": rows.map((one) => `${one.label}: ${one.text}`).join(", "),
+  const items = rows.map((one) => {
+    const bar = h("span", { class: "bar-line", attrs: { "aria-hidden": "true" } });
+    bar.style.setProperty("--share", `${(100 * one.value) / most}%`);
+    return h("li", {}, h("span", {}, one.label), bar, h("span", {}, one.text));
   });
-  rows.forEach((one, at) => {
-    const y = at * row;
-    const long = Math.max(2, (one.value / most) * (width - left - 70));
-    chart.append(
-      svg("text", { x: 0, y: y + 19, class: "bars-label" }, one.label),
-      svg("rect", { x: left, y: y + 6, width: long, height: 18, rx: 4 }),
-      svg("text", { x: left + long + 8, y: y + 19, class: "bars-value" }, one.text),
-    );
-  });
-  return chart;
+  return h("ol", { class: "bars" }, ...items);
 }
