@@ -222,10 +222,13 @@ pub(super) fn could_be_text(sheet: &Sheet, column: usize, row: usize) -> bool {
     high.saturating_sub(low) >= CONTRAST && edges >= EDGES
 }
 
-/// Difference of the darkest and brightest sample of a cell.
+/// Difference of the darkest and brightest sample in and around a cell.
 fn contrast(sheet: &Sheet, column: usize, row: usize) -> u8 {
+    let (width, height) = sheet.size();
     let (x, y) = sheet.corner(column, row);
-    let samples = (y..y + CELL).flat_map(|y| &sheet.row(y)[x..x + CELL]);
+    let (left, right) = (x.saturating_sub(1), (x + CELL + 1).min(width));
+    let rows = y.saturating_sub(1)..(y + CELL + 1).min(height);
+    let samples = rows.flat_map(|y| &sheet.row(y)[left..right]);
     let (low, high) = samples.fold((u8::MAX, 0), |(low, high), v| (low.min(*v), high.max(*v)));
     high.saturating_sub(low)
 }

@@ -26,6 +26,8 @@ struct Words {
     y: f32,
     /// Height of the letters in pixels, a multiple of 8.
     size: f32,
+    /// Hardly brighter than its plate, which is as dark as the ground: found only once it is plain.
+    faint: bool,
 }
 
 impl Words {
@@ -67,9 +69,13 @@ impl World {
                 let texture =
                     14.0 * wave(9.0, u + v) + 18.0 * wave(23.0, u - v / 2) * wave(17.0, v);
                 let noise = random.i32(-i32::from(self.noise)..=i32::from(self.noise));
-                let text = self.lines.iter().find_map(|line| line.at(x as f32, y as f32));
+                let text = self.lines.iter().find_map(|line| {
+                    let (set, plate) = if line.faint { (130.0, 100.0) } else { (230.0, 40.0) };
+                    let dot = line.at(x as f32, y as f32)?;
+                    Some(if dot { set } else { plate })
+                });
                 let texture = if self.flat { 0.0 } else { texture };
-                let value = text.map_or(100.0 + texture, |set| if set { 230.0 } else { 40.0 });
+                let value = text.unwrap_or(100.0 + texture);
                 *sample = (value as i32 + noise).clamp(0, 255) as u8;
             }
         }
@@ -134,7 +140,11 @@ impl Reader for Scripted {
             Mood::Stalls => self.stalled.lock().unwrap().push(Box::new(request.reply)),
             Mood::Answers => {
                 let world = self.world.lock().unwrap();
-                let seen = world.lines.iter().map(|line| line.rect().intersect(&request.area));
+                let plain = request.picture.width() < WIDTH;
+                let origin = if plain { origin(&world, &request.picture) } else { (0.0, 0.0) };
+                let lines = world.lines.iter().filter(|line| plain || !line.faint);
+                let seen = lines
+                    .map(|line| line.rect().shift(-origin.0, -origin.1).intersect(&request.area));
                 let seen = seen.filter(|rect| rect.w >= 8.0 && rect.h >= 8.0);
                 let lines = seen.map(|rect| text::Line { quad: quad(&rect), score: 0.9 }).collect();
                 (request.reply)(Ok(lines));
@@ -160,6 +170,21 @@ impl Reader for Scripted {
             Mood::Answers => (request.reply)(Ok(reading(text))),
         }
     }
+}
+
+/// Where in the world a part of it begins that was made plainer: by where its dots begin.
+fn origin(world: &World, part: &Picture) -> (f32, f32) {
+    let begin = |set: &dyn Fn(u32, u32) -> bool, (width, height): (u32, u32)| {
+        let dots = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let dots = dots.filter(|(x, y)| set(*x, *y));
+        dots.fold((f32::MAX, f32::MAX), |(a, b), (x, y)| (a.min(x as f32), b.min(y as f32)))
+    };
+    let [luma, ..] = part.planes();
+    let plain = |x: u32, y: u32| luma.row(y as usize)[x as usize] > 180;
+    let (x, y) = begin(&plain, (part.width(), part.height()));
+    let dot = |x: u32, y: u32| world.lines.iter().any(|l| l.at(x as f32, y as f32) == Some(true));
+    let (u, v) = begin(&dot, (WIDTH, HEIGHT));
+    (u - x, v - y)
 }
 
 fn quad(rect: &Rect) -> Quad {
@@ -243,7 +268,7 @@ impl Show {
 }
 
 fn words(text: &'static str, x: f32, y: f32) -> Words {
-    Words { text, x, y, size: 32.0 }
+    Words { text, x, y, size: 32.0, faint: false }
 }
 
 fn world(lines: &[Words]) -> World {
@@ -365,13 +390,30 @@ fn a_word_that_comes_in_is_covered_before_it_is_whole() {
         let found = show.look(&World { visible: true, ..world(std::slice::from_ref(&line)) });
         let word = Words { text: "crap", x: line.x + 72.0, ..line };
         assert!(covers(&found, &word.rect()), "{letters}: {found:?}");
-        let oh = Words { text: "oh", x: left, y: 100.0, size: 32.0 };
+        let oh = words("oh", left, 100.0);
         assert!(found.iter().all(|f| f.rect.intersect(&oh.rect()).area() < 0.3 * oh.rect().area()));
     }
     // What begins no such word is shown.
     let mut show = Show::new(true);
     let line = words("oh crumble", 640.0 - 6.0 * 24.0, 100.0);
     assert!(show.look(&World { visible: true, ..world(&[line]) }).is_empty());
+}
+
+#[test]
+fn a_faint_line_is_made_plain_and_found_by_the_next_look() {
+    let line = Words { faint: true, ..words("oh crap no", 100.0, 100.0) };
+    let scene = World { flat: true, ..world(std::slice::from_ref(&line)) };
+    let mut show = Show::new(true);
+    assert!(show.look(&scene).is_empty(), "the model misses it");
+    let word = Words { text: "crap", x: line.x + 72.0, ..line };
+    for look in 0..20 {
+        let found = show.look(&scene);
+        assert!(covers(&found, &word.rect()), "{look}: {found:?}");
+    }
+    assert_eq!(show.reads().len(), 1, "{:?}", show.reads());
+    let gone = World { flat: true, ..world(&[]) };
+    show.look(&gone);
+    assert!(show.look(&gone).iter().all(|found| found.rule.is_none()));
 }
 
 #[test]
@@ -404,7 +446,7 @@ fn a_still_picture_is_searched_again_now_and_then() {
         show.look(&world(&[words("hello", 100.0, 100.0)]));
     }
     assert!(show.finds(Need::Required) <= 2, "{}", show.finds(Need::Required));
-    assert!((6..=24).contains(&show.finds(Need::Optional)), "{}", show.finds(Need::Optional));
+    assert!((2..=24).contains(&show.finds(Need::Optional)), "{}", show.finds(Need::Optional));
     assert_eq!(show.reads(), ["hello"]);
 }
 
@@ -414,7 +456,7 @@ fn more_lines_than_are_followed_are_one_covered_area() {
     let mut lines = Vec::new();
     for n in 0..80_u8 {
         let (x, y) = (f32::from(n % 4) * 160.0, f32::from(n / 4) * 18.0);
-        lines.push(Words { text: "hello", x: x + 4.0, y: y + 4.0, size: 8.0 });
+        lines.push(Words { text: "hello", x: x + 4.0, y: y + 4.0, size: 8.0, faint: false });
     }
     let found = show.look(&world(&lines));
     assert!(!found.is_empty());
@@ -440,7 +482,13 @@ fn a_lane_that_is_gone_answers() {
 fn line() -> impl Strategy<Value = Words> {
     let texts = prop::sample::select(vec!["oh crap", "hello", "crap", "so it is"]);
     (texts, 0.0_f32..600.0, 0.0_f32..330.0, prop::sample::select(vec![16.0_f32, 24.0, 32.0]))
-        .prop_map(|(text, x, y, size)| Words { text, x: x.round(), y: y.round(), size })
+        .prop_map(|(text, x, y, size)| Words {
+            text,
+            x: x.round(),
+            y: y.round(),
+            size,
+            faint: false,
+        })
 }
 
 proptest! {

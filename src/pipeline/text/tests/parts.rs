@@ -87,7 +87,7 @@ fn flat_and_striped_pictures_hold_no_text() {
 
 #[test]
 fn a_print_knows_its_text_again_and_no_other() {
-    let line = |text, x: f32| Words { text, x, y: 100.0, size: 32.0 };
+    let line = |text, x: f32| words(text, x, 100.0);
     let print = |world: &World, seed, rect: &Rect| {
         Print::of(world.draw(seed).planes()[0], &quad(rect)).expect("within the picture")
     };
