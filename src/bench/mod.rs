@@ -70,7 +70,7 @@ pub async fn run(options: &Options, config: &Config) -> Outcome {
         eprintln!("scrim bench: {error}");
         return Outcome::NoGpu;
     }
-    match measure(options, config, gpus).await {
+    match Box::pin(measure(options, config, gpus)).await {
         Ok(report) => {
             print!("{}", report.markdown());
             if report.problems.is_empty() { Outcome::Met } else { Outcome::Missed }

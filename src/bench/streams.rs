@@ -122,6 +122,7 @@ pub(super) async fn measure(
 }
 
 /// What all streams of a measurement share.
+#[derive(Clone, Copy)]
 struct Shared<'a> {
     metrics: &'a Metrics,
     events: &'a broadcast::Sender<Event>,
