@@ -71,7 +71,8 @@ impl Page {
         cells.follow(&sheet, &field, time);
         self.lines.follow((&sheet, &before.sheet), &field, luma, took);
         self.explain(&sheet, &mut cells, time);
-        self.faint = faint_patch(&cells, &sheet);
+        // What waits for its turn waits on.
+        self.faint = faint_patch(&cells, &sheet).or(self.faint.take());
         self.seen = Some(Seen { sheet, cells, field, time, took });
     }
 
@@ -105,10 +106,15 @@ impl Page {
     }
 
     /// What is searched besides, with nobody waiting for it: what is new and faint, which a search
-    /// may have missed. It is to be made plain first.
+    /// may have missed. It is to be made plain first. Not before a part of the picture that has
+    /// waited twice as long as it should.
     pub(super) fn faint(&mut self) -> Option<Area> {
+        let seen = self.seen.as_ref()?;
+        if seen.cells.oldest_tile(TILE, seen.time).1 >= 2.0 * RESCAN {
+            return None;
+        }
         let open = self.faint.take()?;
-        let sheet = &self.seen.as_ref()?.sheet;
+        let sheet = &seen.sheet;
         let (cell, picture) = (sheet.cell(0, 0), areas::whole(sheet));
         let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
         Some(Area { rect: areas::fitted(&rect, &picture, self.scale()), open })
