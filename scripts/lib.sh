@@ -28,6 +28,10 @@ if [[ -z ${CARGO_TARGET_DIR:-} ]]; then
 fi
 export CARGO_TARGET_DIR
 
+# ONNX Runtime tells its maker what it is used for unless it is told not to; the binary does that
+# itself, Python packages and tests have to be helped.
+export ORT_DISABLE_TELEMETRY=1
+
 # rustup and Go put their programs here; a shell opened before they were installed does not know.
 PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin:/usr/local/go/bin
 

@@ -12,15 +12,30 @@ use scrim::runtime::Signals;
 use scrim::telemetry;
 use scrim::{bench, load};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(&Cli::parse()).await {
+fn main() -> ExitCode {
+    keep_to_ourselves();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("scrim: cannot start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(&Cli::parse())) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("scrim: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// ONNX Runtime tells its maker what it is used for, from the moment it is made ready, unless the
+/// environment says no before.
+#[expect(unsafe_code, reason = "before anything else there is one thread")]
+fn keep_to_ourselves() {
+    // SAFETY: no other thread runs yet that could read or write the environment.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
 async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {

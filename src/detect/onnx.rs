@@ -69,6 +69,8 @@ pub(crate) fn environment(library: &Path) -> Result<Environment, Error> {
         }
         return Ok(environment.clone());
     }
+    // The setting comes too late for what is told while the environment is made: `main` says no
+    // before that.
     let builder = ort::init_from(library).map_err(Error::new)?;
     let environment =
         builder.with_name("scrim").with_telemetry(false).build().map_err(Error::new)?;
