@@ -54,6 +54,7 @@ impl Settings {
         let mut policy = own.over(&self.rules).resolve();
         if !self.enabled {
             policy.classes.clear();
+            policy.text = None;
         }
         policy
     }

@@ -156,7 +156,7 @@ impl Registry {
                 let _ = reply.send(self.cover(stream, on, mute, reason.as_deref()));
             }
             Command::CheckRules(rules, reply) => {
-                let _ = reply.send(rules.check(&self.detect.classes()));
+                let _ = reply.send(crate::pipeline::problems(&rules, &self.detect));
             }
             Command::Configured(room, reply) => {
                 let _ = reply.send(self.configured(&room, &self.said(&room).rules));
@@ -460,6 +460,19 @@ mod tests {
             limits,
             tracer: Tracer::default(),
         }
+    }
+
+    #[test]
+    fn with_censorship_off_neither_regions_nor_words_are_covered() {
+        let rules: Document = serde_json::from_str(
+            r#"{"classes": {"FACE_FEMALE": {}}, "text": {"enabled": true, "words": ["damn"]}}"#,
+        )
+        .unwrap();
+        let limits = Limits { max_cpu: 0.0, max_streams: 1, stream_cpu: 0.1, looks: 5.0 };
+        let on = settings(limits).policy(&rules);
+        assert!(!on.classes.is_empty() && on.text.is_some());
+        let off = Settings { enabled: false, ..settings(limits) }.policy(&rules);
+        assert!(off.classes.is_empty() && off.text.is_none());
     }
 
     fn start(room: &str, origin: Origin) -> Start {
