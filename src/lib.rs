@@ -28,7 +28,7 @@
 //! | [`inspect`] | single pictures and texts under the rules |
 //! | [`store`] | what outlives the process: streams, detections, rules, feedback |
 //! | [`notify`] | tells the operator's own server what happens |
-//! | [`bench`] | `scrim bench`: what this machine bears, without LiveKit |
+//! | [`bench`](mod@bench) | `scrim bench`: what this machine bears, without LiveKit |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
