@@ -22,7 +22,7 @@ use crate::notify::Sender;
 use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
 use crate::store::{Journal, JournalActor, Keeper, Store};
-use crate::telemetry::{Gpus, Metrics, trace};
+use crate::telemetry::{Gpu, GpuCollector, Gpus, Metrics, trace};
 
 mod engines;
 mod first_key;
@@ -44,6 +44,7 @@ pub struct App {
     config: Arc<Config>,
     listener: TcpListener,
     detect: Service,
+    gpus: Option<(Gpus, watch::Sender<Vec<Gpu>>)>,
     metrics: Metrics,
     registry: Registry,
     sampler: Sampler,
@@ -91,7 +92,11 @@ impl App {
         let History { store, kept, changes, webhooks, interrupted } =
             history::open(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
-        let gpus = open_gpus(&config.detect, &mut names);
+        let gpus = open_gpus(&config.detect);
+        let gpus_said = gpus.as_ref().map(|(_, told)| told.subscribe());
+        if let Some(said) = gpus_said.clone() {
+            names.register_collector(Box::new(GpuCollector(said)));
+        }
         let problems = crate::pipeline::problems(&config.rules, &detect);
         if !problems.is_empty() {
             bail!(
@@ -133,7 +138,7 @@ impl App {
         let health = Arc::new(Probe {
             credentials: credentials.clone(),
             detect: detect.clone(),
-            gpus,
+            gpus: gpus_said,
             manager: manager.clone(),
             load,
             store: store.clone(),
@@ -162,6 +167,7 @@ impl App {
             config,
             listener,
             detect,
+            gpus,
             metrics,
             registry,
             sampler,
@@ -191,6 +197,7 @@ impl App {
             config,
             listener,
             detect,
+            gpus,
             metrics,
             registry,
             sampler,
@@ -232,6 +239,9 @@ impl App {
         edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));
         let (watched, shown) = (detect.clone(), metrics.clone());
+        if let Some((gpus, told)) = gpus {
+            edge.spawn("gpu gauges", |stop| gauges::gpus(gpus, told, stop));
+        }
         edge.spawn("detector gauges", |stop| gauges::detectors(watched, shown, stop));
         if let Some(exporter) = exporter {
             edge.spawn("traces", |stop| exporter.run(stop));
@@ -285,7 +295,7 @@ async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {
 struct Probe {
     credentials: Credentials,
     detect: Service,
-    gpus: Option<Arc<Gpus>>,
+    gpus: Option<watch::Receiver<Vec<Gpu>>>,
     manager: Manager,
     load: watch::Receiver<Load>,
     store: Store,
@@ -309,7 +319,7 @@ impl HealthSource for Probe {
                 livekit,
                 database,
                 detectors: self.detect.status().into_iter().map(detector).collect(),
-                gpus: self.gpus.as_ref().map(|gpus| gpus.read()).unwrap_or_default(),
+                gpus: self.gpus.as_ref().map(|said| said.borrow().clone()).unwrap_or_default(),
                 streams: live.len(),
                 load: load(&self.load.borrow()),
                 warmed_up: true,

@@ -1,6 +1,7 @@
 //! Parse the command line, run, and tell the truth in the exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use jiff::Timestamp;
@@ -12,6 +13,9 @@ use scrim::runtime::Signals;
 use scrim::telemetry;
 use scrim::{bench, load};
 
+/// How long threads may take that nobody waits for any more.
+const GRACE: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     keep_to_ourselves();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -21,13 +25,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&Cli::parse())) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("scrim: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let ended = runtime.block_on(run(&Cli::parse()));
+    // Everything was stopped and named by then; what still hangs in foreign code must not hold us.
+    runtime.shutdown_timeout(GRACE);
+    ended.unwrap_or_else(|error| {
+        eprintln!("scrim: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 /// ONNX Runtime tells its maker what it is used for, from the moment it is made ready, unless the

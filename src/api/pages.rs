@@ -1,7 +1,6 @@
 //! Pages of a list, newest first: how many, and where the last one ended.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use uuid::Uuid;
 
 use super::error::Problem;
 
@@ -21,12 +20,12 @@ pub(super) fn limit(asked: Option<u64>, most: u64) -> Result<u64, Problem> {
     }
 }
 
-/// Cuts a list that was read with one row more than wanted; the id to go on from, if there is more.
-pub(super) fn cut<T>(rows: &mut Vec<T>, limit: u64, id: impl Fn(&T) -> Uuid) -> Option<Uuid> {
+/// Cuts a list that was read with one row more than wanted; what to go on from, if there is more.
+pub(super) fn cut<T, C>(rows: &mut Vec<T>, limit: u64, cursor: impl Fn(&T) -> C) -> Option<C> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    rows.last().filter(|_| more).map(id)
+    rows.last().filter(|_| more).map(cursor)
 }
 
 /// Whether the caller wants CSV: `format=csv`, or `Accept: text/csv`.

@@ -51,8 +51,6 @@ pub(super) async fn list(
         }
     };
     let mut versions = state.store().rule_versions(&scope, filter.before, limit + 1).await?;
-    let more = versions.len() as u64 > limit;
-    versions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_before = versions.last().filter(|_| more).map(|last| last.version);
+    let next_before = pages::cut(&mut versions, limit, |one| one.version);
     Ok(Json(Page { versions, next_before }))
 }

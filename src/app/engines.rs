@@ -1,17 +1,16 @@
 //! What the configuration says of the engines, and detection at start.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::config::{self, Config};
 use crate::detect::{self, Health, Manifest, Service};
 use crate::media::clock;
 use crate::pipeline;
 use crate::session::Event;
-use crate::telemetry::{Breaker, GpuCollector, Gpus, Metrics};
+use crate::telemetry::{Breaker, Gpu, Gpus, Metrics};
 use crate::track;
 
 /// How the frames of every stream are watched.
@@ -76,19 +75,15 @@ pub(super) async fn open_detectors(
     Ok(service)
 }
 
-/// The driver of the GPUs that models run on, shown in `names`; `None` where none should, or none
-/// answers: then there are no figures, and the models say themselves whether they run.
-pub(super) fn open_gpus(
-    detect: &config::Detect,
-    names: &mut prometheus_client::registry::Registry,
-) -> Option<Arc<Gpus>> {
+/// The driver of the GPUs that models run on, and where what it says is told; `None` where none
+/// should, or none answers: then there are no figures, and the models say themselves whether they
+/// run.
+pub(super) fn open_gpus(detect: &config::Detect) -> Option<(Gpus, watch::Sender<Vec<Gpu>>)> {
     if !detect.providers.iter().any(|name| matches!(name.as_str(), "cuda" | "tensorrt")) {
         return None;
     }
     let gpus = Gpus::open().inspect_err(|error| tracing::warn!(%error, "no figures of the GPU"));
-    let gpus = Arc::new(gpus.ok()?);
-    names.register_collector(Box::new(GpuCollector(gpus.clone())));
-    Some(gpus)
+    Some((gpus.ok()?, watch::Sender::new(Vec::new())))
 }
 
 /// A detector got worse or better: metric, event and one log line.

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Condition, HealthSource};
 use crate::detect::{Health, Position, Service};
 use crate::runtime::Exit;
-use crate::telemetry::{Breaker, Metrics};
+use crate::telemetry::{Breaker, Gpu, Gpus, Metrics};
 
 /// How often the detectors are read: a few loads of memory.
 const DETECTORS: Duration = Duration::from_secs(1);
 /// How often the dependencies are asked: one call to LiveKit. Its log line comes this fast even
 /// when nobody asks `/health`.
 const DEPENDENCIES: Duration = Duration::from_secs(5);
+/// How often the GPUs' driver is asked.
+const GPUS: Duration = Duration::from_secs(5);
 /// How long they may take to answer, as for `/health`.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,38 @@ pub(super) async fn detectors(detect: Service, metrics: Metrics, stop: Cancellat
             };
             metrics.set_breaker(&detector.name, breaker);
         }
+    }
+}
+
+/// Tells what the driver says of the GPUs. It may take its time, and with a card that is lost for
+/// ever: it is asked where that holds nobody up, and then nothing is told.
+pub(super) async fn gpus(
+    gpus: Gpus,
+    told: watch::Sender<Vec<Gpu>>,
+    stop: CancellationToken,
+) -> Exit {
+    let gpus = Arc::new(gpus);
+    let mut tick = tokio::time::interval(GPUS);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let driver = gpus.clone();
+        let mut reading = tokio::task::spawn_blocking(move || driver.read());
+        let read = tokio::select! {
+            () = stop.cancelled() => return Exit::Cancelled,
+            read = tokio::time::timeout(LIMIT, &mut reading) => read,
+        };
+        let Ok(read) = read else {
+            tracing::warn!(
+                "the GPUs' driver does not answer: look at nvidia-smi and the kernel's log"
+            );
+            told.send_replace(Vec::new());
+            tokio::select! {
+                () = stop.cancelled() => return Exit::Cancelled,
+                _ = reading => continue,
+            }
+        };
+        told.send_replace(read.unwrap_or_default());
     }
 }
 

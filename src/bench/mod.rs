@@ -9,7 +9,6 @@
 //! is therefore everything but the network, and `scrim load` measures that.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -19,7 +18,8 @@ use crate::censor::{Document, Policy};
 use crate::config::Config;
 use crate::detect::{DetectorStatus, Manifest, Role, Service};
 use crate::load;
-use crate::media::clock;
+use crate::media::{Picture, clock};
+use crate::runtime::Outcome;
 use crate::telemetry::{Gpus, NoGpu};
 
 mod clip;
@@ -36,30 +36,6 @@ use report::{Machine, Report};
 
 /// How long the threads of detection may take to end.
 const END: std::time::Duration = std::time::Duration::from_secs(5);
-
-/// How a measurement came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything was measured and within the bounds.
-    Met,
-    /// Something was out of bounds.
-    Missed,
-    /// There is nothing to judge by.
-    Unmeasured,
-    /// A GPU was asked for and there is none.
-    NoGpu,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        Self::from(match outcome {
-            Outcome::Met => 0,
-            Outcome::Missed => 1,
-            Outcome::Unmeasured => 2,
-            Outcome::NoGpu => 3,
-        })
-    }
-}
 
 /// Measures and prints.
 pub async fn run(options: &Options, config: &Config) -> Outcome {
@@ -88,6 +64,7 @@ async fn measure(
     gpus: Result<Gpus, NoGpu>,
 ) -> anyhow::Result<Report> {
     let clip = clip::read(options)?;
+    let pictures: Arc<[Arc<Picture>]> = clip::pictures(&clip, options.pictures)?.into();
     let policy = policy(options, config)?;
     let manifest = Manifest::read(&config.detect.manifest)?;
     let chosen = manifest.choose(&config.detect.models).context("detect.models")?;
@@ -106,15 +83,14 @@ async fn measure(
     for name in regions.map(|entry| entry.name.clone()) {
         eprintln!("{name} by itself");
         let (options, settings) = (options.clone(), settings.clone());
-        let (manifest, clip) = (manifest.clone(), clip.clone());
-        let measure = move || model::measure(&options, &settings, (&manifest, &name), &clip);
+        let (manifest, pictures) = (manifest.clone(), pictures.clone());
+        let measure = move || model::measure(&options, &settings, (&manifest, &name), &pictures);
         report.models.push(tokio::task::spawn_blocking(measure).await??);
     }
     let service = {
         let (settings, chosen) = (settings.clone(), chosen.clone());
         tokio::task::spawn_blocking(move || Service::start(&settings, &chosen, |_| ())).await??
     };
-    let pictures = Arc::new(clip::pictures(&clip, options.pictures)?);
     let under_way = under_way(&service, settings.batch_size);
     for rate in options.demand.clone() {
         eprintln!("detection alone, asked for {rate} pictures a second");

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use super::Options;
 use super::parity::Parity;
 use super::report::{Batch, Model};
-use super::{Options, clip};
 use crate::detect::{self, Detector, Finding, Manifest, Opened};
-use crate::load::{Clip, Latencies};
+use crate::load::Latencies;
 use crate::media::{Picture, clock};
 
 /// Runs before those that count.
@@ -26,17 +26,16 @@ pub(super) fn measure(
     options: &Options,
     config: &detect::Config,
     (manifest, name): (&Manifest, &str),
-    clip: &Clip,
+    pictures: &[Arc<Picture>],
 ) -> anyhow::Result<Model> {
-    let pictures = clip::pictures(clip, options.pictures)?;
     let mut opened = open(config, manifest, name)?;
     let parity = if opened.provider == options.against {
         None
     } else {
         let other = detect::Config { providers: vec![options.against.clone()], ..config.clone() };
         let mut other = open(&other, manifest, name)?;
-        let expected = look(&mut *other.detector, &pictures, 1)?;
-        let found = look(&mut *opened.detector, &pictures, config.batch_size.max(1))?;
+        let expected = look(&mut *other.detector, pictures, 1)?;
+        let found = look(&mut *opened.detector, pictures, config.batch_size.max(1))?;
         Some(Parity::of(&expected, &found))
     };
     let sizes = options.batches.iter().map(|size| size.get() as usize);
@@ -44,7 +43,7 @@ pub(super) fn measure(
     let sizes = sizes.filter(|size| !opened.batches || *size <= config.batch_size.max(1));
     let mut batches = Vec::new();
     for size in sizes {
-        batches.push(time(&mut *opened.detector, &pictures, size, options.seconds)?);
+        batches.push(time(&mut *opened.detector, pictures, size, options.seconds)?);
     }
     Ok(Model { name: name.to_owned(), provider: opened.provider, parity, batches })
 }

@@ -2,7 +2,8 @@
 //!
 //! Either through [`inject`] in the process, or by a file named in `SCRIM_TEST_DETECTOR_FAULT`
 //! that is read before each run: `stall 5` (seconds), `panic`, `fail`; empty or missing is none.
-//! With `text` before it (`text stall 5`) it hits the text models, else the region detectors.
+//! With `text` before it (`text stall 5`) it hits the text models, else the region detectors. A run
+//! that it hits leaves an empty file beside it that ends in `.struck`.
 
 use std::path::PathBuf;
 use std::sync::{Condvar, LazyLock, Mutex};
@@ -55,6 +56,9 @@ pub fn clear() {
 /// Called before each run: goes wrong as it was told to.
 pub(super) fn fire(target: Target) -> Result<(), model::Error> {
     let Some((fault, origin)) = next(target) else { return Ok(()) };
+    if let (Origin::File, Some(path)) = (&origin, FILE.as_ref()) {
+        std::fs::write(path.with_extension("struck"), "").map_err(model::Error::new)?;
+    }
     match (fault, origin) {
         // Whoever wrote the file has no `clear` to call: the time is what was asked for.
         (Fault::Stall(time), Origin::File) => {

@@ -10,9 +10,7 @@
 //! the tool, which says itself what it used. `run` is the course of a measurement; `clip`, `index`,
 //! `sends`, `matching`, `tally`, `latencies` and `gather` are pure.
 
-use std::process::ExitCode;
-
-use crate::runtime::Signals;
+use crate::runtime::{Outcome, Signals};
 
 mod annexb;
 mod api;
@@ -43,27 +41,6 @@ pub(crate) use latencies::{Latencies, Percentiles};
 pub(crate) use options::duration;
 pub use options::{Codec, Options};
 pub(crate) use process::Sample;
-
-/// How a measurement came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Every stream ran, and every limit was met.
-    Met,
-    /// A stream was refused or brought nothing, or a limit was missed.
-    Missed,
-    /// There is nothing to judge by.
-    Unmeasured,
-}
-
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
-        Self::from(match outcome {
-            Outcome::Met => 0,
-            Outcome::Missed => 1,
-            Outcome::Unmeasured => 2,
-        })
-    }
-}
 
 /// Measures and prints. `dev` brings the keys of development mode. The first signal ends the
 /// measurement, which is printed all the same; the second ends the process.

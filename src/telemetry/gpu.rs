@@ -1,8 +1,6 @@
 //! What NVIDIA's driver says of the machine's GPUs (NVML). Its library is loaded at run time: without
 //! a driver there is nothing to say, and why.
 
-use std::sync::Arc;
-
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
@@ -10,6 +8,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// The driver's library, as the driver installs it.
 const LIBRARY: &str = "libnvidia-ml.so.1";
@@ -87,13 +86,13 @@ impl Gpus {
     }
 }
 
-/// Shows the GPUs to whoever scrapes.
+/// Shows whoever scrapes what was last said of the GPUs.
 #[derive(Debug)]
-pub struct GpuCollector(pub Arc<Gpus>);
+pub struct GpuCollector(pub watch::Receiver<Vec<Gpu>>);
 
 impl Collector for GpuCollector {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        show(&self.0.read(), encoder)
+        show(&self.0.borrow(), encoder)
     }
 }
 
@@ -135,20 +134,12 @@ mod tests {
     use super::*;
     use crate::telemetry::render;
 
-    #[derive(Debug)]
-    struct Cards(Vec<Gpu>);
-
-    impl Collector for Cards {
-        fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-            show(&self.0, encoder)
-        }
-    }
-
     #[test]
     fn a_scrape_shows_what_each_card_tells() {
         let card = |index, celsius| Gpu { index, name: "H100".into(), celsius, ..Gpu::default() };
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Cards(vec![card(0, Some(41)), card(1, None)])));
+        let (_told, said) = watch::channel(vec![card(0, Some(41)), card(1, None)]);
+        registry.register_collector(Box::new(GpuCollector(said)));
         let text = render(&registry, false).unwrap();
         assert!(text.contains("scrim_gpu_celsius{gpu=\"0\",name=\"H100\"} 41"), "{text}");
         assert!(!text.contains("gpu=\"1\""), "{text}");

@@ -120,6 +120,7 @@ class Stack:
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="scrim-e2e-"))
         self.fault_file = self.directory / "fault"
+        self.struck = self.fault_file.with_suffix(".struck")
         self.http_port, self.livekit_port, tcp, udp = free_ports(4)
         self.http = f"http://127.0.0.1:{self.http_port}"
         self.url = f"ws://127.0.0.1:{self.livekit_port}"
@@ -179,7 +180,14 @@ class Stack:
 
     def fault(self, text):
         """What the detector does from its next run on: "stall SECONDS", "fail", "panic", ""."""
+        self.struck.unlink(missing_ok=True)
         self.fault_file.write_text(text)
+
+    def strike(self, text):
+        """The same, and waits for the run that it hits; when that began."""
+        self.fault(text)
+        wait(f"a run meets '{text}'", 10, self.struck.exists)
+        return time.monotonic()
 
     @staticmethod
     def answers(url):

@@ -29,8 +29,7 @@ def detector(stack, text, lasting, after):
     """One fault of the detector in mid-stream."""
     with stack.stage("face") as stream:
         time.sleep(2.5)
-        began = time.monotonic()
-        stack.fault(text)
+        began = stack.strike(text)
         time.sleep(lasting)
         stack.fault("")
         over = began + max(lasting, after)
@@ -41,7 +40,6 @@ def detector(stack, text, lasting, after):
         received = stream.viewer.received()
         lines = [no_leaks(stack, received), covered(received, began + 0.5, over)]
         lines.append(returned(received, over, text))
-        # Without this the fault did not reach the detector, and the test shows nothing.
         check(whole, f"{text}: nothing was covered")
     return lines
 

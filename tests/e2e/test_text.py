@@ -94,8 +94,7 @@ def fault(stack, told, lasting, after):
     with stack.stage("both", rules=rules) as stream:
         wait("the stream is live", 10, lambda: (stack.live(stream.room) or {}).get("state") == "live")
         time.sleep(2.5)
-        began, before = time.monotonic(), frames(stack, stream)
-        stack.fault(f"text {told}")
+        before, began = frames(stack, stream), stack.strike(f"text {told}")
         time.sleep(lasting)
         stack.fault("")
         over = began + max(lasting, after)
@@ -109,7 +108,6 @@ def fault(stack, told, lasting, after):
     lines = [no_leaks(stack, received, "both"), none_seen(forbidden)]
     unread = [one for one in harmless if began <= one[0].at < over + 1 and not one[2]]
     lines.append(f"meanwhile {len(unread)} harmless words were covered; server: {during}")
-    # Without this the fault did not reach the models, and the test shows nothing.
     check(unread, f"{told}: no unread word was covered\n" + "\n".join(lines))
     verified = during["clean"] + during["covered"]
     line = f"{told}: the faces' detector was held up\n" + "\n".join(lines)
@@ -125,7 +123,8 @@ def fault(stack, told, lasting, after):
 
 def test_text_stalls(stack):
     """Text models that stall for 4 s: unread words are covered, faces are found as ever, and it comes back"""
-    return fault(stack, "stall 4", 0.3, 4)
+    # Long enough for a new line, whichever model's turn it is.
+    return fault(stack, "stall 4", 3, 7)
 
 
 def test_text_fails(stack):

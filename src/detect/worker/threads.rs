@@ -53,6 +53,10 @@ impl<T: Task> Pool<T> {
             if fate == Fate::Leaves {
                 return;
             }
+            if fate == Fate::Reopens {
+                let model = self.model.name();
+                tracing::warn!(model, worker, "a detector keeps failing, another is opened");
+            }
             if broken || fate == Fate::Reopens {
                 // The broken instance goes before the new one needs its memory.
                 let old = detector.take();

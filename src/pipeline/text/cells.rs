@@ -202,33 +202,33 @@ impl Cells {
 /// Whether a cell could show a part of a letter: enough contrast in it and its surroundings, and
 /// edges sharp enough. Only what is flat or smooth is not.
 pub(super) fn could_be_text(sheet: &Sheet, column: usize, row: usize) -> bool {
-    let (width, height) = sheet.size();
-    let (x, y) = sheet.corner(column, row);
-    let (left, right) = (x.saturating_sub(1), (x + CELL + 1).min(width));
-    let (top, bottom) = (y.saturating_sub(1), (y + CELL + 1).min(height));
-    let (mut low, mut high, mut edges) = (u8::MAX, 0, 0);
+    if contrast(sheet, column, row) < CONTRAST {
+        return false;
+    }
+    let mut edges = 0;
     let mut above: Option<&[u8]> = None;
-    for y in top..bottom {
-        let samples = &sheet.row(y)[left..right];
-        for sample in samples {
-            (low, high) = (low.min(*sample), high.max(*sample));
-        }
+    for samples in around(sheet, column, row) {
         edges += samples.windows(2).filter(|two| two[0].abs_diff(two[1]) >= EDGE).count();
         if let Some(above) = above {
             edges += samples.iter().zip(above).filter(|(a, b)| a.abs_diff(**b) >= EDGE).count();
         }
         above = Some(samples);
     }
-    high.saturating_sub(low) >= CONTRAST && edges >= EDGES
+    edges >= EDGES
 }
 
-/// Difference of the darkest and brightest sample in and around a cell.
-fn contrast(sheet: &Sheet, column: usize, row: usize) -> u8 {
+/// The samples in and around a cell, row by row.
+fn around(sheet: &Sheet, column: usize, row: usize) -> impl Iterator<Item = &[u8]> {
     let (width, height) = sheet.size();
     let (x, y) = sheet.corner(column, row);
     let (left, right) = (x.saturating_sub(1), (x + CELL + 1).min(width));
     let rows = y.saturating_sub(1)..(y + CELL + 1).min(height);
-    let samples = rows.flat_map(|y| &sheet.row(y)[left..right]);
+    rows.map(move |y| &sheet.row(y)[left..right])
+}
+
+/// Difference of the darkest and brightest sample in and around a cell.
+fn contrast(sheet: &Sheet, column: usize, row: usize) -> u8 {
+    let samples = around(sheet, column, row).flatten();
     let (low, high) = samples.fold((u8::MAX, 0), |(low, high), v| (low.min(*v), high.max(*v)));
     high.saturating_sub(low)
 }
