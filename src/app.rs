@@ -20,9 +20,12 @@ use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::notify::Sender;
 use crate::runtime::{Exit, Signals, Supervisor};
-use crate::session::{Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
+use crate::session::{
+    Event, Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary,
+};
 use crate::store::{Journal, JournalActor, Keeper, Store};
 use crate::telemetry::{Gpu, GpuCollector, Gpus, Metrics, trace};
+use crate::thumbnail;
 
 mod engines;
 mod first_key;
@@ -120,6 +123,7 @@ impl App {
                 looks: config.pipeline.processing_fps,
             },
             tracer,
+            thumbnails: thumbnails(&config, &events, &metrics)?,
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
@@ -234,7 +238,8 @@ impl App {
         if let Some(sender) = sender {
             edge.spawn("notify", |stop| sender.run(stop));
         }
-        let keeper = Keeper::new(store.clone(), config.database.retention_days);
+        let keeper =
+            Keeper::new(store.clone(), config.database.retention_days, config.record.hours());
         edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));
@@ -277,6 +282,19 @@ impl App {
             Err(ended) => bail!("ended unasked: {ended:?}"),
         }
     }
+}
+
+/// Who draws what was found, where that is wanted.
+fn thumbnails(
+    config: &Config,
+    events: &broadcast::Sender<Event>,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<thumbnail::Service>> {
+    if !config.record.thumbnails {
+        return Ok(None);
+    }
+    let started = thumbnail::Service::start(events.clone(), metrics.clone());
+    Ok(Some(started.context("no thread for thumbnails")?))
 }
 
 async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {

@@ -26,6 +26,7 @@
 //! | [`censor`] | what the rules cover, and how it is covered |
 //! | [`frames`] | sessions of frames that are sent to the API |
 //! | [`inspect`] | single pictures and texts under the rules |
+//! | [`thumbnail`] | small covered pictures of what was found |
 //! | [`store`] | what outlives the process: streams, detections, rules, feedback |
 //! | [`notify`] | tells the operator's own server what happens |
 //! | [`bench`](mod@bench) | `scrim bench`: what this machine bears, without LiveKit |
@@ -53,4 +54,5 @@ pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+pub mod thumbnail;
 pub mod track;

@@ -151,6 +151,7 @@ fn start(
         delay: Arc::new(Delay::new(&plan.policy)),
         encoders: shared.encoders.clone(),
         trace: StreamTrace::default(),
+        thumbnails: None,
     };
     let figures = links.figures.clone();
     let spec = Spec {

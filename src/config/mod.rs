@@ -8,6 +8,7 @@ mod files;
 mod http;
 mod load;
 mod pictures;
+mod record;
 mod secret;
 mod sections;
 
@@ -17,6 +18,7 @@ pub use files::read as read_files;
 pub use http::Http;
 pub use load::{Environment, Error, Problem};
 pub use pictures::{Frames, Pictures};
+pub use record::Record;
 pub use secret::Secret;
 pub use sections::{
     Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Notify,
@@ -63,6 +65,8 @@ pub struct Config {
     pub pictures: Pictures,
     /// Sessions of frames that are sent to the API.
     pub frames: Frames,
+    /// What is kept of detections beside themselves.
+    pub record: Record,
     /// The main switch.
     pub censorship: Censorship,
     /// The rules that hold unless a stream has its own.
@@ -89,6 +93,7 @@ impl Default for Config {
             pipeline: Pipeline::default(),
             pictures: Pictures::default(),
             frames: Frames::default(),
+            record: Record::default(),
             censorship: Censorship::default(),
             rules: default_rules(),
             log: Log::default(),

@@ -31,6 +31,7 @@ use crate::session::Event;
 use crate::telemetry::trace::StreamTrace;
 use crate::telemetry::{Metrics, Outcome, RoomMetrics};
 
+mod album;
 pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
@@ -115,6 +116,8 @@ pub(crate) struct Links {
     pub encoders: Arc<Permits>,
     /// The stream's trace.
     pub trace: StreamTrace,
+    /// Draws what was found; `None`: nothing is drawn.
+    pub thumbnails: Option<crate::thumbnail::Service>,
 }
 
 impl Links {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use super::album::{self, Album};
 use super::decode::Decoded;
 use super::delay::Settler;
 use super::deliver::{Released, Task};
@@ -13,17 +14,18 @@ use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::sightings::{Sighting, Sightings};
 use super::text;
 use super::{Controls, Links, Spec};
-use crate::censor::{OnFailure, Policy};
+use crate::censor::{OnFailure, Policy, Region};
 use prometheus_client::metrics::counter::Counter;
 use uuid::Uuid;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
-use crate::media::Rect;
 use crate::media::clock;
+use crate::media::{Picture, Rect};
 use crate::session::Event;
 use crate::store::{self, Detection, Kind};
 use crate::telemetry::trace::Milestone;
 use crate::telemetry::{Outcome, Processor, Reason as Cover};
+use crate::thumbnail::Order;
 use crate::track::is_text;
 
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
@@ -84,6 +86,8 @@ pub(super) struct Stage {
     answers: SyncSender<Input>,
     text: text::Desk,
     sightings: Sightings,
+    /// Thumbnails of what is told of; `None`: there are none.
+    album: Option<Album>,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
     /// The metric of each class met so far.
@@ -104,6 +108,7 @@ impl Stage {
         let settler = Settler::new(links.delay.needed(spec.source));
         let stream = spec.stream.as_u128() as u64;
         let text = text::Desk::new(stream, links.detect.reader(), &policy);
+        let album = links.thumbnails.as_ref().map(|_| Album::new(spec.stream, spec.room.clone()));
         Self {
             spec,
             links,
@@ -118,6 +123,7 @@ impl Stage {
             answers,
             text,
             sightings: Sightings::default(),
+            album,
             unverified: None,
             counted: HashMap::new(),
         }
@@ -197,6 +203,9 @@ impl Stage {
         else {
             return;
         };
+        if let Some(album) = &mut self.album {
+            album.asked(index);
+        }
         let detectors = !self.policy.classes.is_empty();
         let now = clock::now();
         self.text.expect(index, detectors, now);
@@ -238,8 +247,9 @@ impl Stage {
             Ok(findings) => {
                 self.links.figures.analysed.fetch_add(1, Relaxed);
                 self.links.trace.reach(Milestone::Verdict, clock::now());
+                let also = self.covers(findings);
                 for finding in findings {
-                    self.report(finding, index, None);
+                    self.report(finding, index, None, &also);
                 }
                 for sighting in self.sightings.rest(clock::now()) {
                     self.tell(&sighting);
@@ -267,8 +277,10 @@ impl Stage {
                     self.links.figures.analysed.fetch_add(1, Relaxed);
                     self.links.trace.reach(Milestone::Verdict, clock::now());
                 }
-                for found in found {
-                    self.report(&found.into(), index, found.rule.as_ref());
+                let findings: Vec<Finding> = found.iter().map(Finding::from).collect();
+                let also = self.covers(&findings);
+                for (finding, found) in findings.iter().zip(found) {
+                    self.report(finding, index, found.rule.as_ref(), &also);
                 }
                 if !found.is_empty() {
                     self.prepare(index);
@@ -301,7 +313,13 @@ impl Stage {
 
     /// Counts a finding that the rules cover, and tells of it, and of the `rule` that forbids a
     /// word, when that is due.
-    fn report(&mut self, finding: &Finding, index: u64, rule: Option<&Arc<str>>) {
+    fn report(
+        &mut self,
+        finding: &Finding,
+        index: u64,
+        rule: Option<&Arc<str>>,
+        also: &Arc<[Region]>,
+    ) {
         if !self.counts(finding) {
             return;
         }
@@ -311,12 +329,31 @@ impl Stage {
             .entry(finding.class.clone())
             .or_insert_with(|| room.detections(&finding.class))
             .inc();
+        if let Some(album) = &mut self.album
+            && let Some(order) = album.found(finding, index, also)
+        {
+            self.order(order);
+        }
         if let Some(sighting) = self.sightings.see(finding, index, rule, clock::now()) {
             self.tell(&sighting);
         }
     }
 
-    fn tell(&self, sighting: &Sighting) {
+    /// What the findings of one frame are covered with, where there are thumbnails.
+    fn covers(&self, findings: &[Finding]) -> Arc<[Region]> {
+        match &self.album {
+            Some(_) => album::regions(findings.iter().filter(|one| self.counts(one)), &self.policy),
+            None => Arc::default(),
+        }
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(service) = &self.links.thumbnails {
+            service.order(order);
+        }
+    }
+
+    fn tell(&mut self, sighting: &Sighting) {
         let Rect { x, y, w, h } = sighting.rect;
         let id = Uuid::now_v7();
         let _ = self.links.events.send(Event::Detection(Detection {
@@ -331,12 +368,19 @@ impl Stage {
             frame: sighting.frame,
             findings: sighting.findings,
             rule: sighting.rule.as_deref().map(ToOwned::to_owned),
+            has_thumbnail: false,
         }));
+        if let Some(album) = &mut self.album
+            && let Some(order) = album.told(&sighting.class, sighting.frame, id)
+        {
+            self.order(order);
+        }
     }
 
     fn release(&mut self, index: u64, verdict: Verdict) {
         let Some(decoded) = self.held.pop_front() else { return };
         debug_assert_eq!(decoded.frame.index, index);
+        self.draw(index, &decoded.picture, &verdict);
         self.count(&verdict);
         self.episode(&verdict);
         let keep = self.policy.on_failure == OnFailure::Freeze;
@@ -344,6 +388,14 @@ impl Stage {
         self.gap = self.deliver.try_send(Task::Show(released)).is_err();
         if self.gap {
             self.links.dropped();
+        }
+    }
+
+    /// Has the thumbnails drawn that show this frame.
+    fn draw(&mut self, index: u64, picture: &Arc<Picture>, verdict: &Verdict) {
+        let Some(album) = &mut self.album else { return };
+        for order in album.released(index, picture, verdict, self.policy.mode) {
+            self.order(order);
         }
     }
 

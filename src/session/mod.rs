@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
 use crate::pipeline::Watch;
-use crate::store::{Detection, Saved, Scope};
+use crate::store::{Detection, Saved, Scope, Thumbnail};
 use crate::telemetry::StreamState;
 use crate::telemetry::trace::Tracer;
 
@@ -46,6 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Takes the traces of streams.
     pub tracer: Tracer,
+    /// Draws what was found; `None`: nothing is drawn.
+    pub thumbnails: Option<crate::thumbnail::Service>,
 }
 
 impl Settings {
@@ -301,6 +303,8 @@ pub enum Command {
         room: Option<String>,
         /// Rules on top of the room's.
         rules: Box<Document>,
+        /// In their place.
+        replace: bool,
         /// All levels laid over each other and what they mean; or every problem at once.
         reply: oneshot::Sender<Result<(Document, Policy), Vec<String>>>,
     },
@@ -381,6 +385,10 @@ pub enum Event {
     /// Something was found and covered: at once when it appears, then once a second and class.
     #[serde(rename = "detection")]
     Detection(Detection),
+    /// The picture of a detection that was told of before. The picture itself is at
+    /// `/censorship/events/{id}/thumbnail`.
+    #[serde(rename = "thumbnail")]
+    Thumbnail(Thumbnail),
     /// A detector stopped answering.
     #[serde(rename = "detector.degraded")]
     Degraded {
@@ -455,8 +463,9 @@ impl Manager {
     }
 
     /// What would hold in a room (`None`: in a room without rules of its own) with `rules` on top:
-    /// all levels laid over each other, and what they mean with what feedback has moved. The inner
-    /// error names everything that is wrong with `rules`. Nothing changes.
+    /// all levels laid over each other, and what they mean with what feedback has moved. With
+    /// `replace` the rules stand in the place of those that are kept of the room, or of the global
+    /// ones. The inner error names everything that is wrong with `rules`. Nothing changes.
     ///
     /// # Errors
     ///
@@ -465,9 +474,10 @@ impl Manager {
         &self,
         room: Option<String>,
         rules: Document,
+        replace: bool,
     ) -> Result<Result<(Document, Policy), Vec<String>>, Closed> {
         let rules = Box::new(rules);
-        self.ask(|reply| Command::Preview { room, rules, reply }).await.ok_or(Closed)
+        self.ask(|reply| Command::Preview { room, rules, replace, reply }).await.ok_or(Closed)
     }
 
     /// Makes rules hold that the database has taken; on running streams at once. Those of a room

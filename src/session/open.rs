@@ -121,6 +121,7 @@ impl Opening {
             delay: Arc::new(Delay::new(&self.policy)),
             encoders: self.encoders,
             trace: self.trace,
+            thumbnails: self.settings.thumbnails.clone(),
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =

@@ -57,6 +57,7 @@ pub(super) fn links(policy: &Policy) -> anyhow::Result<Ends> {
         delay: Arc::new(Delay::new(policy)),
         encoders: Arc::new(crate::runtime::Permits::new(1)),
         trace: crate::telemetry::trace::StreamTrace::default(),
+        thumbnails: None,
     };
     Ok(Ends { links, outgoing, upstream })
 }
