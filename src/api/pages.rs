@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn a_page_ends_where_the_next_one_begins() {
         let mut rows = vec![30, 20, 10];
-        assert_eq!(cut(&mut rows, 2, |id| *id), Some(20));
+        assert_eq!(cut(&mut rows, 2, |row| *row), Some(20));
         assert_eq!(rows, [30, 20]);
-        let mut rows = ids.clone();
-        assert_eq!(cut(&mut rows, 3, |id| *id), None);
+        let mut rows = vec![30, 20, 10];
+        assert_eq!(cut(&mut rows, 3, |row| *row), None);
     }
 }
