@@ -20,9 +20,7 @@ use crate::livekit::{self, CheckError, Credentials};
 use crate::media::clock;
 use crate::notify::Sender;
 use crate::runtime::{Exit, Signals, Supervisor};
-use crate::session::{
-    Event, Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary,
-};
+use crate::session::{Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
 use crate::store::{Journal, JournalActor, Keeper, Store};
 use crate::telemetry::{Gpu, GpuCollector, Gpus, Metrics, trace};
 use crate::thumbnail;
@@ -111,6 +109,8 @@ impl App {
         let telemetry = &config.telemetry;
         let (tracer, exporter) =
             trace::open(&telemetry.otlp_endpoint, &telemetry.service_name, &metrics)?;
+        let thumbnails = thumbnail::Service::start(events.clone(), metrics.clone())
+            .context("no thread for thumbnails")?;
         let settings = Settings {
             credentials: credentials.clone(),
             watch: watch(&config.pipeline),
@@ -123,7 +123,7 @@ impl App {
                 looks: config.pipeline.processing_fps,
             },
             tracer,
-            thumbnails: thumbnails(&config, &events, &metrics)?,
+            thumbnails: Some(thumbnails),
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
@@ -238,8 +238,11 @@ impl App {
         if let Some(sender) = sender {
             edge.spawn("notify", |stop| sender.run(stop));
         }
-        let keeper =
-            Keeper::new(store.clone(), config.database.retention_days, config.record.hours());
+        let keeper = Keeper::new(
+            store.clone(),
+            config.database.retention_days,
+            config.record.thumbnail_hours,
+        );
         edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));
@@ -282,19 +285,6 @@ impl App {
             Err(ended) => bail!("ended unasked: {ended:?}"),
         }
     }
-}
-
-/// Who draws what was found, where that is wanted.
-fn thumbnails(
-    config: &Config,
-    events: &broadcast::Sender<Event>,
-    metrics: &Metrics,
-) -> anyhow::Result<Option<thumbnail::Service>> {
-    if !config.record.thumbnails {
-        return Ok(None);
-    }
-    let started = thumbnail::Service::start(events.clone(), metrics.clone());
-    Ok(Some(started.context("no thread for thumbnails")?))
 }
 
 async fn check_livekit(credentials: &Credentials) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::record_rule::RecordRule;
 use super::text_rule::{TextPolicy, TextRule};
 
 /// The shortest and longest delay an operator may ask for, in milliseconds.
@@ -111,6 +112,9 @@ pub struct Document {
     /// Words in the picture, merged key by key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextRule>,
+    /// What is kept of detections, merged key by key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordRule>,
 }
 
 /// What holds for a stream: every level laid over the next, defaults at the bottom.
@@ -129,6 +133,8 @@ pub struct Policy {
     pub on_failure: OnFailure,
     /// What holds for words in the picture; `None`: they are not read.
     pub text: Option<Arc<TextPolicy>>,
+    /// Whether covered pictures of what is found are kept.
+    pub thumbnails: bool,
 }
 
 /// The score from which a finding counts where the rules name none.
@@ -157,6 +163,10 @@ impl Document {
             padding: self.padding.or(below.padding),
             on_failure: self.on_failure.or(below.on_failure),
             text: match (&self.text, &below.text) {
+                (Some(own), Some(below)) => Some(own.over(below)),
+                (own, below) => own.clone().or_else(|| below.clone()),
+            },
+            record: match (&self.record, &below.record) {
                 (Some(own), Some(below)) => Some(own.over(below)),
                 (own, below) => own.clone().or_else(|| below.clone()),
             },
@@ -220,6 +230,7 @@ impl Document {
             padding: self.padding.unwrap_or(0.15),
             on_failure: self.on_failure.unwrap_or(OnFailure::Cover),
             text: self.text.as_ref().and_then(TextRule::resolve).map(Arc::new),
+            thumbnails: self.record.as_ref().and_then(|record| record.thumbnails) == Some(true),
         }
     }
 }

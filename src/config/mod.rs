@@ -26,7 +26,7 @@ pub use sections::{
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
-use crate::censor::{Document, Mode, OnFailure, TextCover, TextRule, Unread};
+use crate::censor::{Document, Mode, OnFailure, RecordRule, TextCover, TextRule, Unread};
 use crate::text::Severity;
 
 /// The file that is read when none is named and it exists.
@@ -182,5 +182,6 @@ fn default_rules() -> Document {
             unread: Some(Unread::Cover),
             action: Some(Action::Blur),
         }),
+        record: Some(RecordRule { thumbnails: Some(false) }),
     }
 }

@@ -116,7 +116,7 @@ pub(crate) struct Links {
     pub encoders: Arc<Permits>,
     /// The stream's trace.
     pub trace: StreamTrace,
-    /// Draws what was found; `None`: nothing is drawn.
+    /// Draws what was found, where the rules want it; `None`: nobody does.
     pub thumbnails: Option<crate::thumbnail::Service>,
 }
 

@@ -63,6 +63,12 @@ pub(crate) enum Input {
     Wake,
 }
 
+/// The thumbnails of a track, where its rules want them.
+fn album(spec: &Spec, links: &Links, policy: &Policy) -> Option<Album> {
+    let wanted = policy.thumbnails && links.thumbnails.is_some();
+    wanted.then(|| Album::new(spec.stream, spec.room.clone()))
+}
+
 /// A stretch of frames without a verdict.
 struct Unverified {
     since: Instant,
@@ -86,7 +92,7 @@ pub(super) struct Stage {
     answers: SyncSender<Input>,
     text: text::Desk,
     sightings: Sightings,
-    /// Thumbnails of what is told of; `None`: there are none.
+    /// Thumbnails of what is told of; `None`: the rules want none.
     album: Option<Album>,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
@@ -108,7 +114,7 @@ impl Stage {
         let settler = Settler::new(links.delay.needed(spec.source));
         let stream = spec.stream.as_u128() as u64;
         let text = text::Desk::new(stream, links.detect.reader(), &policy);
-        let album = links.thumbnails.as_ref().map(|_| Album::new(spec.stream, spec.room.clone()));
+        let album = album(&spec, &links, &policy);
         Self {
             spec,
             links,
@@ -194,6 +200,9 @@ impl Stage {
             self.policy = self.controls.policy();
             self.guard.set_policy(self.policy.clone());
             self.text.set_policy(&self.policy);
+            if self.album.is_some() != self.policy.thumbnails {
+                self.album = album(&self.spec, &self.links, &self.policy);
+            }
         }
         self.guard.set_covering(self.controls.covering.load(Relaxed));
     }

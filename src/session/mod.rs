@@ -46,7 +46,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Takes the traces of streams.
     pub tracer: Tracer,
-    /// Draws what was found; `None`: nothing is drawn.
+    /// Draws what was found, where the rules want it; `None`: nobody does.
     pub thumbnails: Option<crate::thumbnail::Service>,
 }
 

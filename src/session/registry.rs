@@ -417,7 +417,8 @@ mod tests {
     use crate::media::Picture;
     use crate::pipeline::Watch;
     use crate::runtime::{Exit, Supervisor};
-    use crate::session::Limits;
+    use crate::session::{Kept, Limits};
+    use crate::store::{Saved, Scope};
     use crate::telemetry::trace::Tracer;
 
     /// A model that finds nothing.
@@ -490,7 +491,7 @@ mod tests {
         };
         let (_, registry) = Registry::new(below, detect, metrics, events, load);
         let saved = |text| Saved { version: 1, document: Some(document(text)) };
-        let mut registry = registry.recall(Kept {
+        let registry = registry.recall(Kept {
             rules: vec![
                 (Scope::Global, saved(r#"{"padding": 0.3}"#)),
                 (Scope::Room("stage".into()), saved(r#"{"delayMs": 900}"#)),
@@ -498,7 +499,7 @@ mod tests {
             thresholds: vec![("stage".into(), "FACE_FEMALE".into(), 0.6)],
             ..Kept::default()
         });
-        let mut tried = |room, replace| {
+        let tried = |room, replace| {
             let (all, policy) =
                 registry.preview(room, &document(r#"{"mode": "instant"}"#), replace).unwrap();
             (policy.padding, all.delay_ms.is_some(), policy.classes["FACE_FEMALE"].0, policy.mode)

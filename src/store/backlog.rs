@@ -251,6 +251,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::Timestamp;
     use proptest::prelude::*;
 
@@ -314,6 +316,31 @@ mod tests {
         assert_eq!(backlog.take_lost(), 1);
         assert!(backlog.done(Outcome::Refused, 0.0, now));
         assert_eq!((backlog.take(), backlog.take_lost()), (None, 1));
+    }
+
+    #[test]
+    fn a_picture_is_not_written_before_its_detection() {
+        let (mut backlog, now) = (Backlog::default(), clock::now());
+        let picture = |of: &Detection| Thumbnail {
+            detection_id: of.id,
+            stream_id: of.stream_id,
+            room: of.room.clone(),
+            jpeg: Arc::default(),
+        };
+        let found: Vec<Detection> = (0..=BATCH).map(|_| detection(Uuid::nil())).collect();
+        for one in &found {
+            assert!(backlog.detection(one.clone(), now));
+            backlog.thumbnail(picture(one), now);
+        }
+        assert_eq!(backlog.thumbnails.len(), THUMBNAILS, "as many as may wait");
+        let first = backlog.take().unwrap();
+        assert_eq!((first.detections.len(), first.thumbnails.len()), (BATCH, 0));
+        assert!(backlog.done(Outcome::Written, 0.0, now));
+        let second = backlog.take().unwrap();
+        assert_eq!((second.detections.len(), second.thumbnails.len()), (1, THUMBNAIL_BATCH));
+        assert!(backlog.done(Outcome::Refused, 0.0, now));
+        assert_eq!(backlog.take().unwrap().thumbnails.len(), THUMBNAIL_BATCH, "the next ones");
+        assert_eq!(backlog.take_lost(), 1, "pictures are no loss");
     }
 
     #[test]

@@ -32,17 +32,17 @@ pub struct Keeper {
     store: Store,
     /// How long streams, detections and feedback are kept; `None`: for ever.
     keep: Option<SignedDuration>,
-    /// How long pictures of detections are kept; `None`: none is.
-    thumbnails: Option<SignedDuration>,
+    /// How long pictures of detections are kept.
+    thumbnails: SignedDuration,
     /// The same moment by both clocks.
     began: (Instant, Timestamp),
 }
 
 impl Keeper {
     /// Keeps streams, detections and feedback for `days` (0: for ever), and pictures of detections
-    /// for `thumbnail_hours` (`None`: none is kept).
-    pub fn new(store: Store, days: u32, thumbnail_hours: Option<u32>) -> Self {
-        let thumbnails = thumbnail_hours.map(|hours| SignedDuration::from_hours(hours.into()));
+    /// for `thumbnail_hours`.
+    pub fn new(store: Store, days: u32, thumbnail_hours: u32) -> Self {
+        let thumbnails = SignedDuration::from_hours(thumbnail_hours.into());
         let keep = (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
         Self { store, keep, thumbnails, began: (clock::now(), Timestamp::now()) }
     }
@@ -134,10 +134,7 @@ impl Keeper {
 
     /// Removes the pictures that are too old, and the oldest where there are too many.
     async fn pictures(&self, now: Timestamp) -> Result<u64, Error> {
-        let Some(before) = self.thumbnails.map(|keep| now.checked_sub(keep)) else {
-            return self.store.steps(|| thumbnails::beyond(0, STEP)).await;
-        };
-        let Ok(before) = before else { return Ok(0) };
+        let Ok(before) = now.checked_sub(self.thumbnails) else { return Ok(0) };
         let old = self.store.steps(|| thumbnails::before(first_id(before), STEP)).await?;
         Ok(old + self.store.steps(|| thumbnails::beyond(thumbnails::KEPT, STEP)).await?)
     }

@@ -222,11 +222,13 @@ mod tests {
             let rect = Rect::new(x, y, w, h);
             let plain = board(width, height);
             let mut other = board(width, height);
-            let inside = rect.clip(width, height);
+            let within = |from: f32, to: f32, side: u32| {
+                let last = to.clamp(0.0, side as f32).floor() as usize;
+                (from.clamp(0.0, side as f32).ceil() as usize).min(last)..last
+            };
             let [luma, ..] = &mut other.planes_mut();
-            for y in inside.y.ceil() as usize..(inside.bottom().floor() as usize).max(inside.y.ceil() as usize) {
-                let columns = inside.x.ceil() as usize..(inside.right().floor() as usize).max(inside.x.ceil() as usize);
-                luma.row_mut(y)[columns].fill(value);
+            for y in within(rect.y, rect.bottom(), height) {
+                luma.row_mut(y)[within(rect.x, rect.right(), width)].fill(value);
             }
             let draw = |picture| scene(&Arc::new(picture), vec![solid(rect)], rect).draw().unwrap();
             let (one, two) = (draw(plain), draw(other));

@@ -75,7 +75,9 @@ fn run(orders: &Receiver<Order>, events: &broadcast::Sender<Event>, metrics: &Me
                 match catch_unwind(AssertUnwindSafe(|| scene.draw())) {
                     Ok(Some(jpeg)) => drop(draft.set(jpeg.into())),
                     Ok(None) => {}
-                    Err(_) => drop(metrics.global().thumbnails_dropped.inc()),
+                    Err(_) => {
+                        metrics.global().thumbnails_dropped.inc();
+                    }
                 }
             }
             Order::File { draft, of } => {
@@ -86,5 +88,61 @@ fn run(orders: &Receiver<Order>, events: &broadcast::Sender<Event>, metrics: &Me
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::censor::{Action, Region};
+    use crate::media::{Picture, Rect};
+
+    fn service(events: &broadcast::Sender<Event>) -> Service {
+        let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        Service::start(events.clone(), metrics).unwrap()
+    }
+
+    fn of(id: u128) -> Thumbnail {
+        let (detection_id, stream_id) = (Uuid::from_u128(id), Uuid::nil());
+        Thumbnail { detection_id, stream_id, room: "stage".into(), jpeg: Arc::default() }
+    }
+
+    fn draw(draft: &Draft, action: Action) -> Order {
+        let rect = Rect::new(8.0, 8.0, 16.0, 16.0);
+        let covered = vec![Region { rect, action }];
+        let picture = Arc::new(Picture::new(64, 48));
+        Order::Draw { scene: Scene { picture, covered, focus: rect }, draft: draft.clone() }
+    }
+
+    #[test]
+    fn what_was_drawn_is_told_of_and_nothing_else() {
+        let (events, mut heard) = broadcast::channel(8);
+        let service = service(&events);
+        let (drawn, whole, never) = (Draft::default(), Draft::default(), Draft::default());
+        service.order(draw(&drawn, Action::Blur));
+        service.order(draw(&whole, Action::Cover));
+        for (draft, id) in [(&never, 1), (&whole, 2), (&drawn, 3)] {
+            service.order(Order::File { draft: draft.clone(), of: of(id) });
+        }
+        let Event::Thumbnail(told) = heard.blocking_recv().unwrap() else { panic!("{heard:?}") };
+        assert_eq!(told.detection_id, Uuid::from_u128(3));
+        assert_eq!(told.jpeg[..2], [0xff, 0xd8], "a JPEG");
+        let json = serde_json::to_value(Event::Thumbnail(told)).unwrap();
+        let keys = ["detectionId", "roomName", "streamId", "type"];
+        assert!(json.as_object().unwrap().keys().eq(keys), "without the picture: {json}");
+        assert_eq!(service.metrics.global().thumbnails.get(), 1);
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let (orders, _waiting) = sync_channel(QUEUE);
+        let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        let service = Service { orders, metrics };
+        for _ in 0..QUEUE + 3 {
+            service.order(draw(&Draft::default(), Action::Blur));
+        }
+        assert_eq!(service.metrics.global().thumbnails_dropped.get(), 3);
     }
 }

@@ -140,7 +140,18 @@ export class RulesForm {
       field("failure", words.onFailure, choice("failure", words.failures, "onFailure", onFailure)),
       field("delay", words.delay, number("delay", "delayMs", "10", delayMs)),
       field("padding", words.padding, number("padding", "padding", "0.05", padding)),
+      field("thumbnails", words.thumbnails, this.keeping()),
     ];
+  }
+
+  /** Whether pictures of what is found are kept. */
+  private keeping(): Node {
+    const { thumbnails } = this.rules.record ?? {};
+    const now = thumbnails === undefined ? "default" : thumbnails ? "on" : "off";
+    return this.pick("thumbnails", words.keeping, now, (picked) => {
+      const record = picked === "default" ? undefined : { thumbnails: picked === "on" };
+      this.edit({ record });
+    });
   }
 
   private pick(

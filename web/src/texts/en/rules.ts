@@ -31,6 +31,12 @@ export const rules = {
     freeze: "Freeze the last checked picture",
     pass: "Show it unchecked",
   },
+  thumbnails: "Small covered pictures of what is found",
+  keeping: {
+    default: "As the server's rules say",
+    on: "Kept for operators, for a time",
+    off: "Not kept",
+  },
   json: "As JSON",
   save: "Save",
   saved: "Saved. In force now.",
@@ -55,6 +61,7 @@ export const rules = {
     "text.allow": "Allowed words",
     "text.languages": "Languages",
     "text.unread": "Words not read yet",
+    "record.thumbnails": "Small covered pictures",
   } as Record<string, string>,
   trial: {
     title: "Try these rules",
