@@ -12,11 +12,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::guard::Verdict;
+use super::{Links, Spec};
 use crate::censor::{Mode, Policy, Region};
 use crate::detect::Finding;
 use crate::media::Picture;
 use crate::store::Thumbnail;
-use crate::thumbnail::{Draft, Order, Scene};
+use crate::thumbnail::{Draft, Order, Scene, Service};
 use crate::track::is_text;
 
 /// Findings whose frames are awaited; further ones get no thumbnail.
@@ -49,7 +50,7 @@ struct Shown {
 
 /// The thumbnails of one track.
 #[derive(Debug)]
-pub(super) struct Album {
+struct Album {
     stream: Uuid,
     room: String,
     pages: Vec<Page>,
@@ -58,13 +59,13 @@ pub(super) struct Album {
 }
 
 impl Album {
-    pub(super) fn new(stream: Uuid, room: String) -> Self {
+    fn new(stream: Uuid, room: String) -> Self {
         let (pages, asked, shown) = (Vec::new(), VecDeque::new(), VecDeque::new());
         Self { stream, room, pages, asked, shown }
     }
 
     /// A frame is being looked at.
-    pub(super) fn asked(&mut self, frame: u64) {
+    fn asked(&mut self, frame: u64) {
         if self.asked.len() >= ASKED {
             self.asked.pop_front();
         }
@@ -73,12 +74,7 @@ impl Album {
 
     /// Takes a finding that the rules cover, before it is known whether anybody is told of it.
     /// `also` is all that is covered because of what was found in that frame.
-    pub(super) fn found(
-        &mut self,
-        finding: &Finding,
-        frame: u64,
-        also: &Arc<[Region]>,
-    ) -> Option<Order> {
+    fn found(&mut self, finding: &Finding, frame: u64, also: &Arc<[Region]>) -> Option<Order> {
         let same = |page: &Page| page.told.is_none() && page.finding.class == finding.class;
         if let Some(known) = self.pages.iter().position(same) {
             if finding.score <= self.pages[known].finding.score {
@@ -98,7 +94,7 @@ impl Album {
     }
 
     /// The best finding of `class` was told of as this detection; it stood in `frame`.
-    pub(super) fn told(&mut self, class: &str, frame: u64, detection: Uuid) -> Option<Order> {
+    fn told(&mut self, class: &str, frame: u64, detection: Uuid) -> Option<Order> {
         let same = |page: &Page| page.told.is_none() && &*page.finding.class == class;
         let at = self.pages.iter().position(same)?;
         if self.pages[at].frame != frame {
@@ -110,7 +106,7 @@ impl Album {
     }
 
     /// A frame leaves as `verdict`; what is to be drawn and told of now.
-    pub(super) fn released(
+    fn released(
         &mut self,
         frame: u64,
         picture: &Arc<Picture>,
@@ -171,11 +167,87 @@ impl Page {
     }
 }
 
+/// The thumbnails of one track, while its rules want them, and who draws them. Does nothing
+/// otherwise.
+#[derive(Debug)]
+pub(super) struct Pictures {
+    service: Option<Service>,
+    album: Option<Album>,
+    stream: Uuid,
+    room: String,
+}
+
+impl Pictures {
+    pub(super) fn new(spec: &Spec, links: &Links, policy: &Policy) -> Self {
+        let (stream, room) = (spec.stream, spec.room.clone());
+        let mut made = Self { service: links.thumbnails.clone(), album: None, stream, room };
+        made.set_policy(policy);
+        made
+    }
+
+    /// Takes new rules.
+    pub(super) fn set_policy(&mut self, policy: &Policy) {
+        let wanted = policy.thumbnails && self.service.is_some();
+        if wanted != self.album.is_some() {
+            self.album = wanted.then(|| Album::new(self.stream, self.room.clone()));
+        }
+    }
+
+    /// See [`Album::asked`].
+    pub(super) fn asked(&mut self, frame: u64) {
+        if let Some(album) = &mut self.album {
+            album.asked(frame);
+        }
+    }
+
+    /// What the findings of one frame are covered with, for [`Self::found`].
+    pub(super) fn covers<'a>(
+        &self,
+        findings: impl Iterator<Item = &'a Finding>,
+        policy: &Policy,
+    ) -> Arc<[Region]> {
+        match self.album {
+            Some(_) => regions(findings, policy),
+            None => Arc::default(),
+        }
+    }
+
+    /// See [`Album::found`].
+    pub(super) fn found(&mut self, finding: &Finding, frame: u64, also: &Arc<[Region]>) {
+        let order = self.album.as_mut().and_then(|album| album.found(finding, frame, also));
+        self.order(order);
+    }
+
+    /// See [`Album::told`].
+    pub(super) fn told(&mut self, class: &str, frame: u64, detection: Uuid) {
+        let order = self.album.as_mut().and_then(|album| album.told(class, frame, detection));
+        self.order(order);
+    }
+
+    /// See [`Album::released`].
+    pub(super) fn released(
+        &mut self,
+        frame: u64,
+        picture: &Arc<Picture>,
+        verdict: &Verdict,
+        mode: Mode,
+    ) {
+        let Some(album) = &mut self.album else { return };
+        let orders = album.released(frame, picture, verdict, mode);
+        self.order(orders);
+    }
+
+    fn order(&self, orders: impl IntoIterator<Item = Order>) {
+        for order in orders {
+            if let Some(service) = &self.service {
+                service.order(order);
+            }
+        }
+    }
+}
+
 /// What findings of one frame are covered with: their own places with the rules' padding.
-pub(super) fn regions<'a>(
-    findings: impl Iterator<Item = &'a Finding>,
-    policy: &Policy,
-) -> Arc<[Region]> {
+fn regions<'a>(findings: impl Iterator<Item = &'a Finding>, policy: &Policy) -> Arc<[Region]> {
     let region = |finding: &Finding| {
         let action = match &policy.text {
             Some(text) if is_text(&finding.class) => text.action,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use super::album::{self, Album};
+use super::album::Pictures;
 use super::decode::Decoded;
 use super::delay::Settler;
 use super::deliver::{Released, Task};
@@ -19,13 +19,12 @@ use prometheus_client::metrics::counter::Counter;
 use uuid::Uuid;
 
 use crate::detect::{Answer, AnswerTime, Failure, Finding, Need, Request};
+use crate::media::Rect;
 use crate::media::clock;
-use crate::media::{Picture, Rect};
 use crate::session::Event;
 use crate::store::{self, Detection, Kind};
 use crate::telemetry::trace::Milestone;
 use crate::telemetry::{Outcome, Processor, Reason as Cover};
-use crate::thumbnail::Order;
 use crate::track::is_text;
 
 /// How long before its release a frame is decided: covering and encoding 720p take 6 ms on one
@@ -63,12 +62,6 @@ pub(crate) enum Input {
     Wake,
 }
 
-/// The thumbnails of a track, where its rules want them.
-fn album(spec: &Spec, links: &Links, policy: &Policy) -> Option<Album> {
-    let wanted = policy.thumbnails && links.thumbnails.is_some();
-    wanted.then(|| Album::new(spec.stream, spec.room.clone()))
-}
-
 /// A stretch of frames without a verdict.
 struct Unverified {
     since: Instant,
@@ -92,8 +85,8 @@ pub(super) struct Stage {
     answers: SyncSender<Input>,
     text: text::Desk,
     sightings: Sightings,
-    /// Thumbnails of what is told of; `None`: the rules want none.
-    album: Option<Album>,
+    /// Thumbnails of what is told of.
+    pictures: Pictures,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
     /// The metric of each class met so far.
@@ -114,7 +107,7 @@ impl Stage {
         let settler = Settler::new(links.delay.needed(spec.source));
         let stream = spec.stream.as_u128() as u64;
         let text = text::Desk::new(stream, links.detect.reader(), &policy);
-        let album = album(&spec, &links, &policy);
+        let pictures = Pictures::new(&spec, &links, &policy);
         Self {
             spec,
             links,
@@ -129,7 +122,7 @@ impl Stage {
             answers,
             text,
             sightings: Sightings::default(),
-            album,
+            pictures,
             unverified: None,
             counted: HashMap::new(),
         }
@@ -200,9 +193,7 @@ impl Stage {
             self.policy = self.controls.policy();
             self.guard.set_policy(self.policy.clone());
             self.text.set_policy(&self.policy);
-            if self.album.is_some() != self.policy.thumbnails {
-                self.album = album(&self.spec, &self.links, &self.policy);
-            }
+            self.pictures.set_policy(&self.policy);
         }
         self.guard.set_covering(self.controls.covering.load(Relaxed));
     }
@@ -212,9 +203,7 @@ impl Stage {
         else {
             return;
         };
-        if let Some(album) = &mut self.album {
-            album.asked(index);
-        }
+        self.pictures.asked(index);
         let detectors = !self.policy.classes.is_empty();
         let now = clock::now();
         self.text.expect(index, detectors, now);
@@ -338,28 +327,15 @@ impl Stage {
             .entry(finding.class.clone())
             .or_insert_with(|| room.detections(&finding.class))
             .inc();
-        if let Some(album) = &mut self.album
-            && let Some(order) = album.found(finding, index, also)
-        {
-            self.order(order);
-        }
+        self.pictures.found(finding, index, also);
         if let Some(sighting) = self.sightings.see(finding, index, rule, clock::now()) {
             self.tell(&sighting);
         }
     }
 
-    /// What the findings of one frame are covered with, where there are thumbnails.
+    /// What is covered in a thumbnail because of these findings of its frame.
     fn covers(&self, findings: &[Finding]) -> Arc<[Region]> {
-        match &self.album {
-            Some(_) => album::regions(findings.iter().filter(|one| self.counts(one)), &self.policy),
-            None => Arc::default(),
-        }
-    }
-
-    fn order(&self, order: Order) {
-        if let Some(service) = &self.links.thumbnails {
-            service.order(order);
-        }
+        self.pictures.covers(findings.iter().filter(|one| self.counts(one)), &self.policy)
     }
 
     fn tell(&mut self, sighting: &Sighting) {
@@ -379,17 +355,13 @@ impl Stage {
             rule: sighting.rule.as_deref().map(ToOwned::to_owned),
             has_thumbnail: false,
         }));
-        if let Some(album) = &mut self.album
-            && let Some(order) = album.told(&sighting.class, sighting.frame, id)
-        {
-            self.order(order);
-        }
+        self.pictures.told(&sighting.class, sighting.frame, id);
     }
 
     fn release(&mut self, index: u64, verdict: Verdict) {
         let Some(decoded) = self.held.pop_front() else { return };
         debug_assert_eq!(decoded.frame.index, index);
-        self.draw(index, &decoded.picture, &verdict);
+        self.pictures.released(index, &decoded.picture, &verdict, self.policy.mode);
         self.count(&verdict);
         self.episode(&verdict);
         let keep = self.policy.on_failure == OnFailure::Freeze;
@@ -397,14 +369,6 @@ impl Stage {
         self.gap = self.deliver.try_send(Task::Show(released)).is_err();
         if self.gap {
             self.links.dropped();
-        }
-    }
-
-    /// Has the thumbnails drawn that show this frame.
-    fn draw(&mut self, index: u64, picture: &Arc<Picture>, verdict: &Verdict) {
-        let Some(album) = &mut self.album else { return };
-        for order in album.released(index, picture, verdict, self.policy.mode) {
-            self.order(order);
         }
     }
 
