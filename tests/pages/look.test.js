@@ -65,7 +65,9 @@ test("a whole broadcast, watched and operated", async () => {
   await operator.locator(".tile .curtain").waitFor({ state: "hidden" });
   await check("operate-streams", operator);
   await operator.locator(".tile").click();
-  await operator.locator(".detections .thumb img").first().waitFor({ timeout: 60_000 });
+  await operator.locator(".detections strong").first().waitFor({ timeout: 60_000 });
+  await operator.locator(".detections").evaluate((list) => list.scrollIntoView());
+  await operator.locator(".detections .thumb img").first().waitFor({ timeout: 30_000 });
   await check("operate-stream", operator);
   // One watches; the broadcaster's preview and the operator's picture are no audience.
   const { viewers } = (await stack.stream(room)).statistics;

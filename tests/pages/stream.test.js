@@ -172,6 +172,8 @@ test("an operator sees covered pictures of what was found", async (t) => {
   const place = operator.locator(".detections .thumb").first();
   await place.waitFor({ timeout: 60_000 });
   const { width, height } = await place.boundingBox();
+  // Pictures are asked for when they come into view.
+  await operator.locator(".detections").evaluate((list) => list.scrollIntoView());
   const picture = operator.locator(".detections .thumb img").first();
   await picture.waitFor({ timeout: 30_000 });
   const seen = await picture.evaluate(async (image) => {

@@ -7,15 +7,21 @@ import { className, fill, t } from "../texts";
 /** Pictures that are held; some 3 kB each. The oldest go. */
 const HELD = 400;
 
+/** How far from the window's edge a picture is asked for. */
+const NEAR = "200px";
+
 /** The covered pictures of detections: asked for once they are in view, each of them once. */
 export class Thumbnails {
   /** What is known of a detection's picture: where it is, or that there is none (`null`). */
   private readonly known = new Map<string, string | null>();
   private readonly asked = new Map<Element, Detection>();
   private readonly run = new AbortController();
-  private readonly seen = new IntersectionObserver((all) => {
-    for (const one of all) if (one.isIntersecting) void this.load(one.target);
-  });
+  private readonly seen = new IntersectionObserver(
+    (all) => {
+      for (const one of all) if (one.isIntersecting) void this.load(one.target);
+    },
+    { rootMargin: NEAR },
+  );
 
   /** A place of fixed size, with the picture in it as soon as it is there. */
   place(found: Detection): HTMLElement {
