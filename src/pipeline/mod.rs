@@ -34,6 +34,7 @@ use crate::telemetry::{Metrics, Outcome, RoomMetrics};
 pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
+mod cascade;
 mod decode;
 pub(crate) mod delay;
 mod deliver;
