@@ -109,6 +109,9 @@ pub struct Document {
     /// What is shown when there is no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
+    /// Whether frames without the colour of skin are looked at no more often than they must be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cascade: Option<bool>,
     /// Words in the picture, merged key by key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextRule>,
@@ -131,6 +134,8 @@ pub struct Policy {
     pub padding: f32,
     /// What is shown when there is no verdict.
     pub on_failure: OnFailure,
+    /// Whether frames without the colour of skin are looked at no more often than they must be.
+    pub cascade: bool,
     /// What holds for words in the picture; `None`: they are not read.
     pub text: Option<Arc<TextPolicy>>,
     /// Whether covered pictures of what is found are kept.
@@ -162,6 +167,7 @@ impl Document {
             delay_ms: self.delay_ms.or(below.delay_ms),
             padding: self.padding.or(below.padding),
             on_failure: self.on_failure.or(below.on_failure),
+            cascade: self.cascade.or(below.cascade),
             text: match (&self.text, &below.text) {
                 (Some(own), Some(below)) => Some(own.over(below)),
                 (own, below) => own.clone().or_else(|| below.clone()),
@@ -229,6 +235,7 @@ impl Document {
             delay,
             padding: self.padding.unwrap_or(0.15),
             on_failure: self.on_failure.unwrap_or(OnFailure::Cover),
+            cascade: self.cascade.unwrap_or(false),
             text: self.text.as_ref().and_then(TextRule::resolve).map(Arc::new),
             thumbnails: self.record.as_ref().and_then(|record| record.thumbnails) == Some(true),
         }

@@ -170,6 +170,7 @@ fn default_rules() -> Document {
         delay_ms: Some(Delay::Auto(Auto::Auto)),
         padding: Some(0.15),
         on_failure: Some(OnFailure::Cover),
+        cascade: Some(false),
         text: Some(TextRule {
             enabled: Some(false),
             words: Some(Vec::new()),

@@ -62,6 +62,7 @@ impl Watched {
             grid: self.grid.clone(),
             cut: index == 0,
             moving: true,
+            promising: true,
         });
         let mut released = 0;
         loop {

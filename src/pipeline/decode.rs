@@ -134,6 +134,7 @@ impl Stage {
                 grid,
                 cut: change.cut,
                 moving: change.moving,
+                promising: true,
             },
             picture,
             codec: frame.codec,

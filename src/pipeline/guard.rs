@@ -61,6 +61,8 @@ pub(crate) struct Frame {
     pub cut: bool,
     /// It differs from the frame before.
     pub moving: bool,
+    /// It could show what the detectors look for; else it is looked at no more than it must be.
+    pub promising: bool,
 }
 
 /// Why a whole frame is covered.

@@ -35,6 +35,7 @@ mod album;
 pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
+mod cascade;
 mod decode;
 pub(crate) mod delay;
 mod deliver;

@@ -83,6 +83,11 @@ impl Pace {
         TIERS.iter().find(|(above, _)| share > *above).map_or(IDLE, |(_, stride)| *stride)
     }
 
+    /// Whether any of the last looks found something.
+    pub(crate) fn finds(&self) -> bool {
+        self.hits > 0
+    }
+
     /// How long before it is needed an answer must be asked for.
     pub(crate) fn answer(&self) -> Duration {
         self.peak.clamp(ANSWER.0, ANSWER.1)

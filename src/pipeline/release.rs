@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::album::Pictures;
+use super::cascade;
 use super::decode::Decoded;
 use super::delay::Settler;
 use super::deliver::{Released, Task};
@@ -163,7 +164,9 @@ impl Stage {
                 }
             };
             match input {
-                Input::Frame(decoded) => {
+                Input::Frame(mut decoded) => {
+                    decoded.frame.promising = !self.policy.cascade
+                        || cascade::promising(&decoded.picture, &decoded.frame.grid);
                     self.guard.push(decoded.frame.clone());
                     self.held.push_back(decoded);
                 }

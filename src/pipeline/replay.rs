@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::delay::{Delay, Settler};
 use super::gate::{self, Activity, Change, Grid};
 use super::guard::{Frame, Guard, Step, Verdict};
-use super::{decode, release, text};
+use super::{cascade, decode, release, text};
 use crate::censor::Document;
 use crate::detect::text::Reader;
 use crate::detect::{AnswerTime, Failure, Finding};
@@ -26,6 +26,7 @@ pub struct Look {
     activity: Activity,
     grid: Arc<Grid>,
     change: Change,
+    promising: bool,
     size: (u32, u32),
 }
 
@@ -38,7 +39,9 @@ impl Look {
         activity.follow(&mut grid);
         let grid = Arc::new(grid);
         let change = gate::compare(&grid, before.map(|b| &*b.grid));
-        Self { thumb, activity, grid, change, size: (picture.width(), picture.height()) }
+        let promising = cascade::promising(picture, &grid);
+        let size = (picture.width(), picture.height());
+        Self { thumb, activity, grid, change, promising, size }
     }
 }
 
@@ -107,6 +110,7 @@ pub fn replay(
     text: &mut dyn FnMut(u64) -> Vec<Finding>,
 ) -> Vec<Shown> {
     let policy = Arc::new(settings.rules.resolve());
+    let cascade = policy.cascade;
     let delay = Delay::new(&policy);
     delay.start(Source::Camera, release::guess(settings.max_gap, AnswerTime::default()));
     let guard = release::config(settings.max_gap, crate::track::Config::default());
@@ -141,6 +145,7 @@ pub fn replay(
             grid: look.grid.clone(),
             cut: look.change.cut,
             moving: look.change.moving,
+            promising: look.promising || !cascade,
         });
     }
     let length = Duration::from_secs_f64(looks.len() as f64 / settings.fps);

@@ -36,7 +36,8 @@ const X264: [(&str, &str); 6] = [
 
 /// Real time, no picture withheld or dropped. Negative speeds fix the effort instead of following
 /// the processor's load, and are far cheaper for the same quality; -6 instead of -8 is worth 0.3 to
-/// 1.1 dB of what moves. A variable rate: with a constant one the first second is 3 dB worse.
+/// 1.1 dB of what moves. A variable rate: with a constant one the first second is 3 dB worse. Free to
+/// overshoot for a moment: it then spends 101 to 104 % of the rate, else 93 %, for 0.14 to 0.22 dB less.
 const VPX: [(&str, &str); 7] = [
     ("deadline", "realtime"),
     ("cpu-used", "-6"),
@@ -44,7 +45,7 @@ const VPX: [(&str, &str); 7] = [
     ("static-thresh", "1"),
     ("drop-threshold", "0"),
     ("undershoot-pct", "100"),
-    ("overshoot-pct", "15"),
+    ("overshoot-pct", "100"),
 ];
 
 /// The size of the encoded pictures: even sides for H.264, which can say no others in 4:2:0.

@@ -46,6 +46,7 @@ impl Guard {
         let outstanding = self.held.iter().filter(awaited).count();
         let due = !still
             && frame.moving
+            && (frame.promising || self.pace.finds())
             && frame.index - last.index >= self.pace.stride()
             && since >= self.pace.interval().as_secs_f64();
         (due && outstanding + self.awaited.len() < WINDOW).then_some(Need::Optional)

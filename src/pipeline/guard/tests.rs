@@ -139,6 +139,7 @@ impl Play {
                 grid: grid(100, shown.moving),
                 cut,
                 moving: shown.moving,
+                promising: true,
             };
             play.covering = shown.covering;
             play.guard.set_covering(shown.covering);
@@ -329,6 +330,7 @@ fn nth(index: u64, start: Instant, grid: Arc<Grid>) -> Frame {
         grid,
         cut: index == 0,
         moving: true,
+        promising: true,
     }
 }
 
@@ -354,6 +356,7 @@ fn steady(
                 grid: grid(if index == 5 { 140 } else { 100 }, moving),
                 cut: index == 0,
                 moving,
+                promising: true,
             });
         }
         loop {
@@ -388,6 +391,36 @@ fn a_still_picture_is_looked_at_no_more_often_than_it_must_be_and_a_flash_in_it_
     assert!(verdicts.iter().all(|v| *v == Verdict::Clean), "{verdicts:?}");
     assert!(asked.len() <= 8, "more than once a second and around the flash: {asked:?}");
     assert!(asked.contains(&5), "the flash of one frame is not analysed: {asked:?}");
+}
+
+#[test]
+fn a_frame_without_promise_is_looked_at_no_more_often_than_it_must_be() {
+    let asked = |promising: bool, found: &[Finding]| {
+        let mut guard = Guard::new(CONFIG, faces());
+        let start = clock::now();
+        let mut asked = 0;
+        for index in 0..90 {
+            guard.push(Frame { promising, ..nth(index, start, grid(100, true)) });
+            let now = start + Duration::from_millis(index * 33);
+            loop {
+                match guard.poll(now) {
+                    Step::Analyse { index, .. } => {
+                        asked += 1;
+                        guard.answer(index, Ok(found.to_vec()), now);
+                    }
+                    Step::Release { verdict, .. } => {
+                        assert!(!matches!(verdict, Verdict::Covered(_)), "{verdict:?}");
+                    }
+                    Step::Wait(_) => break,
+                }
+            }
+        }
+        asked
+    };
+    let (most, least) = (asked(true, &[]), asked(false, &[]));
+    assert!(least < most, "{least} of {most}");
+    assert!(least >= 90 / 7, "CONFIG's gap is 200 ms: {least}");
+    assert_eq!(asked(false, &[face(400.0)]), 90, "what was found is followed all the same");
 }
 
 #[test]
@@ -467,7 +500,17 @@ fn in_instant_mode_what_appears_is_covered_until_somebody_has_looked() {
         }
         let (time, cut, hold) = (index as f64 / 30.0, index == 0, Duration::ZERO);
         let grid = Arc::new(grid);
-        guard.push(Frame { index, time, due: now, hold, size: SIZE, grid, cut, moving: true });
+        guard.push(Frame {
+            index,
+            time,
+            due: now,
+            hold,
+            size: SIZE,
+            grid,
+            cut,
+            moving: true,
+            promising: true,
+        });
         loop {
             match guard.poll(now) {
                 Step::Release { verdict, .. } => return verdict,
