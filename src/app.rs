@@ -31,7 +31,7 @@ mod gauges;
 mod history;
 mod resume;
 
-pub(crate) use engines::{detection, watch};
+pub(crate) use engines::{detection, open_engines, watch};
 use engines::{open_detectors, open_gpus};
 use follow::{Follower, Hearing};
 use history::History;
@@ -91,6 +91,7 @@ impl App {
         let (events, _) = broadcast::channel(EVENTS);
         let History { store, kept, changes, webhooks, interrupted } =
             history::open(&config).await?;
+        let engines = open_engines(&config).await?;
         let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
         let gpus = open_gpus(&config.detect);
         let gpus_said = gpus.as_ref().map(|(_, told)| told.subscribe());
@@ -120,6 +121,7 @@ impl App {
                 looks: config.pipeline.processing_fps,
             },
             tracer,
+            engines,
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
+use crate::media::Engines;
 use crate::pipeline::Watch;
 use crate::store::{Detection, Saved, Scope};
 use crate::telemetry::StreamState;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Takes the traces of streams.
     pub tracer: Tracer,
+    /// What decodes and encodes.
+    pub engines: Engines,
 }
 
 impl Settings {
@@ -156,6 +159,10 @@ pub struct Statistics {
     pub bytes_out: u64,
     /// Share of the released frames that were the source's own, bit for bit; 0 to 1.
     pub forwarded_share: f64,
+    /// What decodes the stream: `software`, or `NVDEC of GPU 0`; empty before the first picture.
+    pub decoder: String,
+    /// What encodes it where something is covered, or did last; empty when nothing ever was.
+    pub encoder: String,
 }
 
 /// Frames by what became of them.

@@ -459,6 +459,7 @@ mod tests {
             enabled: true,
             limits,
             tracer: Tracer::default(),
+            engines: crate::media::Engines::default(),
         }
     }
 
