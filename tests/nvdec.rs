@@ -16,7 +16,8 @@ use scrim::media::{Colour, Engine, Engines, Picture, VideoCodec, VideoFrame};
 
 const FAULT: &str = "FAKE_NVIDIA_FAULT";
 const LOG: &str = "FAKE_NVIDIA_LOG";
-const SIZE: (u32, u32) = (330, 250);
+/// Odd, which VP8 keeps and H.264 makes even.
+const SIZE: (u32, u32) = (331, 251);
 
 /// Runs `body` in a process of its own, in which the made-up driver is the machine's.
 fn with_driver(test: &str, body: impl FnOnce(&Driver)) {
@@ -101,7 +102,8 @@ fn stream(codec: VideoCodec, count: u64) -> Vec<VideoFrame> {
 
 /// Whether it is what the made-up driver paints as its picture `n`.
 fn is_painted(picture: &Picture, n: u8) -> bool {
-    (picture.width(), picture.height()) == SIZE
+    let size = (picture.width(), picture.height());
+    [SIZE, (SIZE.0 + 1, SIZE.1 + 1)].contains(&size)
         && picture.planes().iter().zip([16, 50, 150]).all(|(plane, base)| {
             (0..plane.height).all(|y| plane.row(y).iter().all(|&sample| sample == base + n))
         })
@@ -199,7 +201,10 @@ fn a_gpu_that_is_lost_in_mid_stream_costs_pictures_until_the_next_keyframe() {
                     let shown = decoder.decode(frame);
                     let on_gpu = n < 12 || n >= 45;
                     match n {
-                        12 => assert!(shown.is_err() && decoder.needs_keyframe()),
+                        12 => {
+                            let needs = decoder.needs_keyframe();
+                            assert!(shown.is_err() && needs, "{codec:?} {fault}: {shown:?}");
+                        }
                         13 | 14 => assert!(shown.unwrap().is_none() && decoder.needs_keyframe()),
                         _ => {
                             let shown = shown.unwrap().expect("a picture");

@@ -16,7 +16,7 @@ pub(super) fn accept(video: Video, stamp: i64) -> Result<Picture, Error> {
         return Err(Error::Reordered);
     }
     let video = if ffmpeg::cuda::is_on_gpu(&video) {
-        let down = ffmpeg::cuda::download(&video).map_err(Error::Download)?;
+        let down = ffmpeg::cuda::download(video).map_err(Error::Download)?;
         if let Some(picture) = Picture::from_nv12(&down) {
             return Ok(picture);
         }

@@ -82,22 +82,71 @@ pub(in crate::media) fn is_on_gpu(frame: &Video) -> bool {
     frame.format() == Pixel::CUDA
 }
 
+/// What stands in the last row of each plane before samples are brought there, and never after.
+/// Sixteen random bytes: a picture that holds them just there is refused, which harms nobody.
+const UNTOUCHED: [u8; 16] = [
+    0x9e, 0x37, 0xc1, 0x5b, 0xe2, 0x08, 0x74, 0xad, 0x13, 0xf6, 0x4a, 0x8f, 0x61, 0xd0, 0x25, 0xbc,
+];
+
 /// The frame with its samples in memory, mostly as NV12: what it says of itself is kept.
+///
+/// FFmpeg (5.1) reports no copy that the driver refused: what it gives then is memory as it was.
+/// Nobody may take that for a picture, so the target is marked, and the mark must be gone. Of odd
+/// heights it leaves out the last row of chroma: sides are made even for the copy, which the samples
+/// on the GPU always are.
 ///
 /// # Errors
 /// When the GPU does not hand it over, or memory is out.
-pub(in crate::media) fn download(frame: &Video) -> Result<Video, ff::Error> {
-    let mut down = Video::empty();
-    // SAFETY: both frames are valid; an empty target is given planes by the transfer. Columns and
-    // rows that are cropped on the left and on top are still there after it.
+pub(in crate::media) fn download(mut frame: Video) -> Result<Video, ff::Error> {
+    let no_memory = ff::Error::Other { errno: ff::error::ENOMEM };
+    // SAFETY: a frame on a GPU refers to the context that it is of, which says what it holds.
+    let format = unsafe {
+        let frames = (*frame.as_ptr()).hw_frames_ctx;
+        if frames.is_null() {
+            return Err(ff::Error::Bug);
+        }
+        Pixel::from((*(*frames).data.cast::<ffi::AVHWFramesContext>()).sw_format)
+    };
+    let (width, height) = (frame.width(), frame.height());
+    frame.set_width(width.next_multiple_of(2));
+    frame.set_height(height.next_multiple_of(2));
+    let mut down = Video::new(format, frame.width(), frame.height());
+    let planes = down.planes();
+    // SAFETY: a frame's own field is read.
+    if planes == 0 || unsafe { (*down.as_ptr()).buf[0].is_null() } {
+        return Err(no_memory);
+    }
+    for index in 0..planes {
+        last_row(&mut down, index).copy_from_slice(&UNTOUCHED[..]);
+    }
+    // SAFETY: both frames are valid, of the same size and format.
+    let done = unsafe { ffi::av_hwframe_transfer_data(down.as_mut_ptr(), frame.as_ptr(), 0) };
+    if done < 0 {
+        return Err(ff::Error::from(done));
+    }
+    if (0..planes).any(|index| *last_row(&mut down, index) == UNTOUCHED) {
+        return Err(ff::Error::External);
+    }
+    down.set_width(width);
+    down.set_height(height);
+    // SAFETY: both frames are valid. Columns and rows that are cropped on the left and on top are
+    // still there.
     let done = unsafe {
         let (to, from) = (down.as_mut_ptr(), frame.as_ptr());
-        match ffi::av_hwframe_transfer_data(to, from, 0).min(ffi::av_frame_copy_props(to, from)) {
+        match ffi::av_frame_copy_props(to, from) {
             0 => ffi::av_frame_apply_cropping(to, UNALIGNED),
             error => error,
         }
     };
     if done < 0 { Err(ff::Error::from(done)) } else { Ok(down) }
+}
+
+/// The first bytes of a plane's last row, whose rows are at least 32 bytes long (FFmpeg aligns them).
+fn last_row(frame: &mut Video, index: usize) -> &mut [u8; 16] {
+    let stride = frame.stride(index);
+    let data = frame.data_mut(index);
+    let at = data.len() - stride;
+    (&mut data[at..at + 16]).try_into().expect("sixteen bytes")
 }
 
 /// `AV_FRAME_CROP_UNALIGNED`: to the very column.
