@@ -26,6 +26,7 @@ mod page;
 mod print;
 mod rules;
 mod sheet;
+mod sieve;
 mod stage;
 mod template;
 #[cfg(test)]
