@@ -2,6 +2,7 @@
 //!
 //! What is known of a cell moves along with what it shows. Pure.
 
+use super::entering::{self, ENTERING};
 use super::motion::Field;
 use super::sheet::{CELL, Sheet};
 use super::sieve::{contrast, could_be_text, edges_within};
@@ -14,10 +15,6 @@ const FAINT: u8 = 56;
 /// in the open cells around one, this far across and down. Beyond are blinds, fences and bars.
 const STRIPES: usize = 16;
 const AROUND: (usize, usize) = (3, 2);
-
-/// How much of a picture may come in over its edge before it is searched, in samples: 14 pixels of
-/// 1280×720, in which two letters or a part of a line may be seen, but no word.
-const ENTERING: u32 = CELL as u32 - 1;
 
 /// What is known of one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -79,10 +76,15 @@ impl Cells {
         let before = self.cells.clone();
         for (i, cell) in self.cells.iter_mut().enumerate() {
             let (column, row) = (i % self.columns, i / self.columns);
+            let size = (self.columns, self.rows);
+            let come_in = entering::come_in((column, row), size, field);
+            let depth = come_in.map_or(0, |by| cell.depth.saturating_add_signed(by));
+            if depth > 0 {
+                *cell = Cell { entering: come_in != Some(0), depth, ..Cell::new(time) };
+                continue;
+            }
             if field.new[i] {
-                let inward = inward((column, row), (self.columns, self.rows), field);
-                let depth = if inward > 0 { cell.depth + inward } else { 0 };
-                *cell = Cell { entering: depth > 0, depth, ..Cell::new(time) };
+                *cell = Cell::new(time);
                 continue;
             }
             let (dx, dy) = field.from[i];
@@ -92,8 +94,7 @@ impl Cells {
             };
             let x = source(column, dx, self.columns) as usize;
             let y = source(row, dy, self.rows) as usize;
-            *cell = Cell { entering: false, ..before[y * self.columns + x] };
-            cell.depth = before[i].depth;
+            *cell = Cell { entering: false, depth: 0, ..before[y * self.columns + x] };
         }
         self.drop_smooth(sheet);
     }
@@ -128,14 +129,7 @@ impl Cells {
     /// What has come in over an edge of the picture is searched together, once some of it may be a
     /// word.
     fn let_in(&mut self) {
-        let (columns, all) = (self.columns, self.cells.len());
-        let sides = [
-            (0..columns).step_by(1),
-            (all - columns..all).step_by(1),
-            (0..all).step_by(columns),
-            (columns - 1..all).step_by(columns),
-        ];
-        for side in sides {
+        for side in entering::sides((self.columns, self.rows)) {
             let is_enough = |i: usize| self.cells[i].open && self.cells[i].depth > ENTERING;
             if side.clone().any(is_enough) {
                 side.for_each(|i| self.cells[i].entering = false);
@@ -251,28 +245,4 @@ impl Cells {
         }
         oldest
     }
-}
-
-/// By how many samples the picture came in over an edge that a cell lies at, as its neighbour
-/// inside shows it. Nothing, where the neighbour is new itself: that is no picture that moves in.
-fn inward((column, row): (usize, usize), (columns, rows): (usize, usize), field: &Field) -> u32 {
-    let step = |column: usize, row: usize| {
-        let i = row * columns + column;
-        (!field.new[i]).then(|| field.from[i])
-    };
-    let mut most = 0;
-    let mut see = |towards: Option<i32>| most = most.max(towards.unwrap_or(0));
-    if column == 0 && columns > 1 {
-        see(step(1, row).map(|(x, _)| -x));
-    }
-    if column + 1 == columns && columns > 1 {
-        see(step(column - 1, row).map(|(x, _)| x));
-    }
-    if row == 0 && rows > 1 {
-        see(step(column, 1).map(|(_, y)| -y));
-    }
-    if row + 1 == rows && rows > 1 {
-        see(step(column, row - 1).map(|(_, y)| y));
-    }
-    most.unsigned_abs()
 }

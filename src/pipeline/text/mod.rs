@@ -18,6 +18,7 @@
 mod areas;
 mod cells;
 mod desk;
+mod entering;
 mod faint;
 mod geometry;
 mod lines;
