@@ -119,11 +119,13 @@ impl Page {
         (MODEL_SIDE / w.max(h)).min(1.0)
     }
 
-    /// Where text may be that nobody has searched for.
-    pub(super) fn searches(&self) -> Vec<Area> {
+    /// Where text may be that nobody has searched for. Known lines are searched with what is new
+    /// beside them only when that is searched `again`, because they turned out to go on there.
+    pub(super) fn searches(&self, again: bool) -> Vec<Area> {
         let Some(seen) = &self.seen else { return Vec::new() };
         let near = |line: &Line| Near { rect: bounds(&line.quad), known: line.known };
-        let lines: Vec<Near> = self.lines.iter().map(near).collect();
+        let lines: Vec<Near> =
+            self.lines.iter().map(near).filter(|line| again || !line.known).collect();
         areas::areas(&seen.cells, &seen.sheet, &lines, self.scale())
     }
 

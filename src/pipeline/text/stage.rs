@@ -163,7 +163,7 @@ impl Stage {
     /// Searches what is new. Returns whether nothing is left that could not be searched in time.
     fn search(&mut self, picture: &Arc<Picture>, until: Instant) -> bool {
         for round in 1..=ROUNDS {
-            let areas = self.page.searches();
+            let areas = self.page.searches(round > 1);
             if areas.is_empty() {
                 return true;
             }
