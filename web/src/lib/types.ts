@@ -107,6 +107,7 @@ export interface Rules {
   delayMs?: "auto" | number;
   padding?: number;
   onFailure?: "cover" | "freeze" | "pass";
+  cascade?: boolean;
   record?: { thumbnails?: boolean };
   [other: string]: unknown;
 }

@@ -31,6 +31,12 @@ export const rules = {
     freeze: "Freeze the last checked picture",
     pass: "Show it unchecked",
   },
+  cascade: "Pictures without the colour of skin",
+  sparing: {
+    default: "As the server's rules say",
+    on: "Looked at no more often than must be",
+    off: "Looked at like all others",
+  },
   thumbnails: "Small covered pictures of what is found",
   keeping: {
     default: "As the server's rules say",
@@ -61,6 +67,7 @@ export const rules = {
     "text.allow": "Allowed words",
     "text.languages": "Languages",
     "text.unread": "Words not read yet",
+    cascade: "Fewer looks without the colour of skin",
     "record.thumbnails": "Small covered pictures",
   } as Record<string, string>,
   trial: {
