@@ -32,7 +32,7 @@ mod gauges;
 mod history;
 mod resume;
 
-pub(crate) use engines::{detection, watch};
+pub(crate) use engines::{detection, open_engines, watch};
 use engines::{open_detectors, open_gpus};
 use follow::{Follower, Hearing};
 use history::History;
@@ -92,7 +92,13 @@ impl App {
         let (events, _) = broadcast::channel(EVENTS);
         let History { store, kept, changes, webhooks, interrupted } =
             history::open(&config).await?;
-        let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
+        let explained = |error: anyhow::Error| match crate::nvidia::explain(&config) {
+            lacks if lacks.is_empty() => error,
+            lacks => anyhow::anyhow!("{error:#}\nthis machine lacks:{lacks}"),
+        };
+        let engines = open_engines(&config).await.map_err(explained)?;
+        let detect = open_detectors(&config, metrics.clone(), events.clone()).await;
+        let detect = detect.map_err(explained)?;
         let gpus = open_gpus(&config.detect);
         let gpus_said = gpus.as_ref().map(|(_, told)| told.subscribe());
         if let Some(said) = gpus_said.clone() {
@@ -124,6 +130,7 @@ impl App {
             },
             tracer,
             thumbnails: Some(thumbnails),
+            engines,
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =

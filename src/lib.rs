@@ -31,6 +31,7 @@
 //! | [`notify`] | tells the operator's own server what happens |
 //! | [`bench`](mod@bench) | `scrim bench`: what this machine bears, without LiveKit |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
+//! | [`nvidia`] | `scrim check-gpu`: what this machine lacks for what is asked of its GPUs |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
 
@@ -48,6 +49,7 @@ pub mod livekit;
 pub mod load;
 pub mod media;
 pub mod notify;
+pub mod nvidia;
 pub mod pipeline;
 pub mod runtime;
 pub mod session;

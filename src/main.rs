@@ -9,6 +9,7 @@ use scrim::app::App;
 use scrim::ask::{Question, ask};
 use scrim::cli::{self, Cli, Command};
 use scrim::config::{Level, Log};
+use scrim::nvidia;
 use scrim::runtime::Signals;
 use scrim::telemetry;
 use scrim::{bench, load};
@@ -53,6 +54,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             Box::pin(app.run(signals)).await?;
         }
         Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
+        Command::CheckGpu => return Ok(nvidia::check(&cli.load(&cli::environment())?).into()),
         Command::Health { live } => {
             let config = cli.load(&cli::environment())?;
             let question = if live { Question::Live } else { Question::Ready };

@@ -7,6 +7,7 @@ mod check;
 mod files;
 mod http;
 mod load;
+mod media;
 mod pictures;
 mod record;
 mod secret;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use files::read as read_files;
 pub use http::Http;
 pub use load::{Environment, Error, Problem};
+pub use media::Media;
 pub use pictures::{Frames, Pictures};
 pub use record::Record;
 pub use secret::Secret;
@@ -59,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// The models.
     pub detect: Detect,
+    /// What decodes and encodes streams.
+    pub media: Media,
     /// How frames are watched.
     pub pipeline: Pipeline,
     /// Single pictures that are sent to the API.
@@ -90,6 +94,7 @@ impl Default for Config {
             access: Access::default(),
             limits: Limits::default(),
             detect: Detect::default(),
+            media: Media::default(),
             pipeline: Pipeline::default(),
             pictures: Pictures::default(),
             frames: Frames::default(),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
+use crate::media::Engines;
 use crate::pipeline::Watch;
 use crate::store::{Detection, Saved, Scope, Thumbnail};
 use crate::telemetry::StreamState;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub tracer: Tracer,
     /// Draws what was found, where the rules want it; `None`: nobody does.
     pub thumbnails: Option<crate::thumbnail::Service>,
+    /// What decodes and encodes.
+    pub engines: Engines,
 }
 
 impl Settings {
@@ -158,6 +161,10 @@ pub struct Statistics {
     pub bytes_out: u64,
     /// Share of the released frames that were the source's own, bit for bit; 0 to 1.
     pub forwarded_share: f64,
+    /// What decodes the stream: `software`, or `NVDEC of GPU 0`; empty before the first picture.
+    pub decoder: String,
+    /// What encodes it where something is covered, or did last; empty when nothing ever was.
+    pub encoder: String,
 }
 
 /// Frames by what became of them.

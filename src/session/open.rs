@@ -120,6 +120,7 @@ impl Opening {
             figures: self.figures,
             delay: Arc::new(Delay::new(&self.policy)),
             encoders: self.encoders,
+            engines: self.settings.engines.clone(),
             trace: self.trace,
             thumbnails: self.settings.thumbnails.clone(),
         };

@@ -461,6 +461,7 @@ mod tests {
             limits,
             tracer: Tracer::default(),
             thumbnails: None,
+            engines: crate::media::Engines::default(),
         }
     }
 

@@ -14,6 +14,8 @@ const LEAST: f32 = 64.0;
 const GAP: (usize, usize) = (3, 1);
 /// Two areas that overlap become one when that is no larger than this many times both.
 const JOIN: f32 = 1.1;
+/// What is open and higher than so many times a known line is not its end.
+const TALL: f32 = 3.0;
 /// Open cells of a patch in a hundred cells of its bounds, below which it is cut in two.
 const SPARSE: usize = 20;
 /// Cells that a patch has at least to be cut.
@@ -33,28 +35,52 @@ pub(super) struct Area {
     pub open: Rect,
 }
 
-/// The areas that hold all open cells, each whole with every one of `lines` that it touches.
-/// `model` is how many model pixels a pixel of the picture becomes.
-pub(super) fn areas(cells: &Cells, sheet: &Sheet, lines: &[Rect], model: f32) -> Vec<Area> {
+/// A line of text that was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Near {
+    /// In pixels of the picture.
+    pub rect: Rect,
+    /// It was read, and has not changed since.
+    pub known: bool,
+}
+
+impl Near {
+    /// Whether an area that is searched for what is `open` must hold all of it. A known line only
+    /// if it may go on there: of one that is merely beside it, a part does no harm.
+    fn belongs(&self, area: &Area) -> bool {
+        let Rect { h, .. } = self.rect;
+        let goes_on =
+            || area.open.h <= TALL * h && self.rect.grow(h, 0.0).intersect(&area.open).area() > 0.0;
+        self.rect.intersect(&area.rect).area() > 0.0 && (!self.known || goes_on())
+    }
+}
+
+/// The areas that hold all open cells, each whole with every one of `lines` that is not known or
+/// may go on in it. `model` is how many model pixels a pixel of the picture becomes.
+pub(super) fn areas(cells: &Cells, sheet: &Sheet, lines: &[Near], model: f32) -> Vec<Area> {
     let picture = whole(sheet);
     let margin = sheet.cell(0, 0);
     let (dx, dy) = (margin.w * MARGIN as f32, margin.h * MARGIN as f32);
     let mut areas: Vec<Area> = Vec::new();
     for open in patches(cells, sheet) {
-        areas.push(Area { rect: grown(open.grow(dx, dy), lines).intersect(&picture), open });
+        let area = Area { rect: open.grow(dx, dy), open };
+        areas.push(Area { rect: grown(area, lines).intersect(&picture), open });
         join_touching(&mut areas);
     }
     for area in &mut areas {
-        area.rect = grown(area.rect, lines).intersect(&picture);
+        area.rect = grown(*area, lines).intersect(&picture);
     }
     join_touching(&mut areas);
     while areas.len() > MOST {
         join_nearest(&mut areas);
         join_touching(&mut areas);
     }
-    for area in &mut areas {
-        area.rect = fitted(&area.rect, &picture, model);
-    }
+    let fit = |areas: &mut Vec<Area>| {
+        areas.iter_mut().for_each(|area| area.rect = fitted(&area.rect, &picture, model));
+    };
+    fit(&mut areas);
+    join_touching(&mut areas);
+    fit(&mut areas);
     let sum: f32 = areas.iter().map(|area| area.rect.area()).sum();
     if sum >= picture.area() {
         let open = areas.iter().map(|area| area.open).reduce(|a, b| a.union(&b));
@@ -81,18 +107,19 @@ pub(super) fn fitted(rect: &Rect, picture: &Rect, model: f32) -> Rect {
     Rect::new(start(x, w, picture.w), start(y, h, picture.h), w, h)
 }
 
-/// `rect` with all lines whole that it touches.
-fn grown(mut rect: Rect, lines: &[Rect]) -> Rect {
+/// The rectangle of an area with all lines whole that belong to it.
+fn grown(mut area: Area, lines: &[Near]) -> Rect {
     // A line taken in may touch the next; each round takes one in at least.
     for _ in 0..lines.len() {
-        let touched = lines.iter().filter(|line| line.intersect(&rect).area() > 0.0);
-        let all = touched.fold(rect, |all, line| all.union(&line.grow(line.h / 2.0, line.h / 4.0)));
-        if all == rect {
+        let belong = lines.iter().filter(|line| line.belongs(&area)).map(|line| line.rect);
+        let all =
+            belong.fold(area.rect, |all, line| all.union(&line.grow(line.h / 2.0, line.h / 4.0)));
+        if all == area.rect {
             break;
         }
-        rect = all;
+        area.rect = all;
     }
-    rect
+    area.rect
 }
 
 fn joined(a: &Area, b: &Area) -> Area {
@@ -147,11 +174,7 @@ pub(super) fn patches(cells: &Cells, sheet: &Sheet) -> Vec<Rect> {
         let patch = take_patch(&mut open, start, columns);
         if patch.len() >= WORD {
             pieces(&patch, &mut |(left, top, right, bottom)| {
-                // What has just come in by the picture's side is no word yet.
-                let entering = left == right && (left == 0 || left + 1 == columns);
-                if !entering {
-                    patches.push(sheet.cell(left, top).union(&sheet.cell(right, bottom)));
-                }
+                patches.push(sheet.cell(left, top).union(&sheet.cell(right, bottom)));
             });
         }
     }

@@ -2,17 +2,11 @@
 //!
 //! What is known of a cell moves along with what it shows. Pure.
 
+use super::entering::{self, ENTERING};
 use super::motion::Field;
 use super::sheet::{CELL, Sheet};
+use super::sieve::{contrast, could_be_text, edges_within};
 use crate::media::Rect;
-
-/// Least difference of the darkest and brightest sample in and around a cell that shows a part of
-/// a letter.
-const CONTRAST: u8 = 16;
-/// Least difference of neighbouring samples at the edge of a stroke.
-const EDGE: u8 = 7;
-/// Least number of such edges.
-const EDGES: usize = 4;
 
 /// A cell of less is faint: see `faint`.
 const FAINT: u8 = 56;
@@ -23,12 +17,28 @@ const STRIPES: usize = 16;
 const AROUND: (usize, usize) = (3, 2);
 
 /// What is known of one cell.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Cell {
     /// It may show text that nobody has searched for.
     open: bool,
+    /// It was searched, and is so faint that a search may have missed something.
+    faint: bool,
+    /// What is new in it is still coming in over the picture's edge, and is no word yet.
+    entering: bool,
+    /// How much has come in over the picture's edge here since the last search, in samples.
+    depth: u32,
     /// When it was last searched, in seconds.
     searched: f64,
+}
+
+impl Cell {
+    fn new(time: f64) -> Self {
+        Self { open: true, searched: time, ..Self::default() }
+    }
+
+    fn closed(time: f64) -> Self {
+        Self { searched: time, ..Self::default() }
+    }
 }
 
 /// The cells of a stream's sheets.
@@ -43,8 +53,7 @@ impl Cells {
     /// The cells of a sheet of which nothing is known, at `time`.
     pub(super) fn unknown(sheet: &Sheet, time: f64) -> Self {
         let (columns, rows) = sheet.cells();
-        let cell = Cell { open: true, searched: time };
-        let mut cells = Self { columns, rows, cells: vec![cell; columns * rows] };
+        let mut cells = Self { columns, rows, cells: vec![Cell::new(time); columns * rows] };
         cells.drop_smooth(sheet);
         cells
     }
@@ -54,9 +63,11 @@ impl Cells {
         (self.columns, self.rows)
     }
 
-    /// Whether a cell may show text that nobody has searched for.
+    /// Whether a cell may show text that nobody has searched for; what is coming in over the
+    /// picture's edge does not count before it can be a word.
     pub(super) fn is_open(&self, column: usize, row: usize) -> bool {
-        self.cells[row * self.columns + column].open
+        let cell = &self.cells[row * self.columns + column];
+        cell.open && !cell.entering
     }
 
     /// Moves what is known along with what it shows, to `sheet`; what is new there, and could be
@@ -65,8 +76,15 @@ impl Cells {
         let before = self.cells.clone();
         for (i, cell) in self.cells.iter_mut().enumerate() {
             let (column, row) = (i % self.columns, i / self.columns);
+            let size = (self.columns, self.rows);
+            let come_in = entering::come_in((column, row), size, field);
+            let depth = come_in.map_or(0, |by| cell.depth.saturating_add_signed(by));
+            if depth > 0 {
+                *cell = Cell { entering: come_in != Some(0), depth, ..Cell::new(time) };
+                continue;
+            }
             if field.new[i] {
-                *cell = Cell { open: true, searched: time };
+                *cell = Cell::new(time);
                 continue;
             }
             let (dx, dy) = field.from[i];
@@ -76,7 +94,7 @@ impl Cells {
             };
             let x = source(column, dx, self.columns) as usize;
             let y = source(row, dy, self.rows) as usize;
-            *cell = before[y * self.columns + x];
+            *cell = Cell { entering: false, depth: 0, ..before[y * self.columns + x] };
         }
         self.drop_smooth(sheet);
     }
@@ -103,6 +121,20 @@ impl Cells {
             }
             cell.open = across.min(down) * STRIPES >= across.max(down);
         }
+        // What comes in counts from the first of it that could be text.
+        self.cells.iter_mut().filter(|cell| !cell.open).for_each(|cell| cell.depth = 0);
+        self.let_in();
+    }
+
+    /// What has come in over an edge of the picture is searched together, once some of it may be a
+    /// word.
+    fn let_in(&mut self) {
+        for side in entering::sides((self.columns, self.rows)) {
+            let is_enough = |i: usize| self.cells[i].open && self.cells[i].depth > ENTERING;
+            if side.clone().any(is_enough) {
+                side.for_each(|i| self.cells[i].entering = false);
+            }
+        }
     }
 
     /// Everything within `rect` may show text that nobody has searched for, where it could be text.
@@ -113,34 +145,50 @@ impl Cells {
         for row in rows {
             for column in columns.clone() {
                 let open = could_be_text(sheet, column, row);
-                self.cells[row * self.columns + column].open = open;
+                let cell = &mut self.cells[row * self.columns + column];
+                (cell.open, cell.entering) = (open, false);
                 count += usize::from(open);
             }
         }
         count
     }
 
-    /// What lies within `rect` needs no search: it is known, or was searched, at `time`. Cells of
-    /// which the lesser part does may show what comes next to it.
+    /// What lies within `rect` was searched at `time`. Where that was faint, a search may have
+    /// missed something.
+    pub(super) fn search(&mut self, sheet: &Sheet, rect: &Rect, time: f64) {
+        self.take(sheet, rect, |cell, column, row| {
+            let faint = cell.open && contrast(sheet, column, row) < FAINT;
+            *cell = Cell { faint: faint || cell.faint, ..Cell::closed(time) };
+        });
+    }
+
+    /// What lies within `rect` needs no search: it is known, at `time`.
     pub(super) fn close(&mut self, sheet: &Sheet, rect: &Rect, time: f64) {
+        self.take(sheet, rect, |cell, _, _| *cell = Cell::closed(time));
+    }
+
+    /// The cells of which `rect` holds the greater part. The others may show what comes next to it.
+    fn take(&mut self, sheet: &Sheet, rect: &Rect, mut with: impl FnMut(&mut Cell, usize, usize)) {
         let (columns, rows) = sheet.touched(rect);
         for row in rows {
             for column in columns.clone() {
                 let cell = sheet.cell(column, row);
                 if cell.intersect(rect).area() * 2.0 >= cell.area() {
-                    self.cells[row * self.columns + column] = Cell { open: false, searched: time };
+                    with(&mut self.cells[row * self.columns + column], column, row);
                 }
             }
         }
     }
 
-    /// The same, with nothing open but what is faint.
-    pub(super) fn faint(&self, sheet: &Sheet) -> Self {
-        let mut faint = self.clone();
-        for (i, cell) in faint.cells.iter_mut().enumerate().filter(|(_, cell)| cell.open) {
-            cell.open = contrast(sheet, i % self.columns, i / self.columns) < FAINT;
-        }
-        faint
+    /// The same, with nothing open but what was searched and is faint.
+    pub(super) fn faint(&self) -> Self {
+        let cell = |cell: &Cell| Cell { open: cell.faint, ..Cell::closed(cell.searched) };
+        Self { cells: self.cells.iter().map(cell).collect(), ..*self }
+    }
+
+    /// What is faint within `rect` was looked for, or is too much for it.
+    pub(super) fn forget_faint(&mut self, sheet: &Sheet, rect: &Rect) {
+        self.take(sheet, rect, |cell, _, _| cell.faint = false);
     }
 
     /// Takes a tile's cells for searched at `time`: their turn has come.
@@ -197,52 +245,4 @@ impl Cells {
         }
         oldest
     }
-}
-
-/// Whether a cell could show a part of a letter: enough contrast in it and its surroundings, and
-/// edges sharp enough. Only what is flat or smooth is not.
-pub(super) fn could_be_text(sheet: &Sheet, column: usize, row: usize) -> bool {
-    if contrast(sheet, column, row) < CONTRAST {
-        return false;
-    }
-    let mut edges = 0;
-    let mut above: Option<&[u8]> = None;
-    for samples in around(sheet, column, row) {
-        edges += samples.windows(2).filter(|two| two[0].abs_diff(two[1]) >= EDGE).count();
-        if let Some(above) = above {
-            edges += samples.iter().zip(above).filter(|(a, b)| a.abs_diff(**b) >= EDGE).count();
-        }
-        above = Some(samples);
-    }
-    edges >= EDGES
-}
-
-/// The samples in and around a cell, row by row.
-fn around(sheet: &Sheet, column: usize, row: usize) -> impl Iterator<Item = &[u8]> {
-    let (width, height) = sheet.size();
-    let (x, y) = sheet.corner(column, row);
-    let (left, right) = (x.saturating_sub(1), (x + CELL + 1).min(width));
-    let rows = y.saturating_sub(1)..(y + CELL + 1).min(height);
-    rows.map(move |y| &sheet.row(y)[left..right])
-}
-
-/// Difference of the darkest and brightest sample in and around a cell.
-fn contrast(sheet: &Sheet, column: usize, row: usize) -> u8 {
-    let samples = around(sheet, column, row).flatten();
-    let (low, high) = samples.fold((u8::MAX, 0), |(low, high), v| (low.min(*v), high.max(*v)));
-    high.saturating_sub(low)
-}
-
-/// Edges between the samples of a cell: from one column to the next, and from one row to the next.
-fn edges_within(sheet: &Sheet, column: usize, row: usize) -> (usize, usize) {
-    let (x, y) = sheet.corner(column, row);
-    let samples = |y: usize| &sheet.row(y)[x..x + CELL];
-    let is_edge = |(a, b): (&u8, &u8)| a.abs_diff(*b) >= EDGE;
-    let across = (y..y + CELL).map(|y| {
-        let row = samples(y);
-        row.iter().zip(&row[1..]).filter(|two| is_edge(*two)).count()
-    });
-    let down = (y..y + CELL - 1)
-        .map(|y| samples(y).iter().zip(samples(y + 1)).filter(|two| is_edge(*two)).count());
-    (across.sum(), down.sum())
 }

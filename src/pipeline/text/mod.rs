@@ -18,6 +18,7 @@
 mod areas;
 mod cells;
 mod desk;
+mod entering;
 mod faint;
 mod geometry;
 mod lines;
@@ -26,6 +27,7 @@ mod page;
 mod print;
 mod rules;
 mod sheet;
+mod sieve;
 mod stage;
 mod template;
 #[cfg(test)]

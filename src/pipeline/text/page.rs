@@ -1,7 +1,7 @@
 //! All that is known of the text in a stream's picture, from look to look. Pure: searches and
 //! readings are asked for and handed in by the stage.
 
-use super::areas::{self, Area};
+use super::areas::{self, Area, Near};
 use super::cells::Cells;
 use super::geometry::{bounds, height};
 use super::lines::{Line, Lines};
@@ -14,17 +14,23 @@ use crate::media::{Plane, Rect};
 
 /// The longest side of a picture as the model sees it, whole.
 const MODEL_SIDE: f32 = 640.0;
-/// How long a part of the picture goes without a search, in seconds, though nothing in it is new.
+/// How long a part of the picture goes without a search, in seconds, though nothing in it is new;
+/// longer where that would be more than [`BUDGET`].
 const RESCAN: f64 = 2.0;
 /// What is searched again at once, in cells: a twelfth of the picture.
 const TILE: (usize, usize) = (20, 15);
 /// Cells that a patch of faint ones has at least, and most that it is of a picture.
 const FAINT_CELLS: f32 = 4.0;
 const FAINT_SHARE: f32 = 0.25;
+/// How much is searched that nobody waits for, in model pixels a second: a tile each half second.
+/// What comes in meanwhile is searched at once.
+const BUDGET: f64 = 6e4;
 /// Tiles that are looked through for one that is worth a search.
 const TILES: usize = 12;
 /// A line nearer than this to an area's edge may be cut by it, in pixels.
 const CUT: f32 = 4.0;
+/// Share of something cut off by an area's edge that must lie within a known line to be a part of it.
+const PART: f32 = 0.9;
 /// Cells that could be text without which a changed line is gone.
 const LETTERS: usize = 2;
 
@@ -39,13 +45,30 @@ struct Seen {
     took: f32,
 }
 
+/// A search that nobody waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Besides {
+    /// Of something faint, which is to be made plain first.
+    Faint(Area),
+    /// Of what was searched long ago.
+    Again(Area),
+}
+
+impl Besides {
+    fn area(&self) -> &Area {
+        match self {
+            Self::Faint(area) | Self::Again(area) => area,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Page {
     seen: Option<Seen>,
     lines: Lines,
-    /// What was new at the last look, could be text, and is faint.
-    faint: Option<Rect>,
+    /// Until when what nobody waits for is not searched, in seconds: the last of it was enough.
+    rests: f64,
 }
 
 impl Page {
@@ -60,7 +83,7 @@ impl Page {
         let Some(before) = before else {
             self.lines = Lines::default();
             let (cells, field) = (Cells::unknown(&sheet, time), Field::unknown(&sheet));
-            self.faint = faint_patch(&cells, &sheet);
+            self.rests = f64::NEG_INFINITY;
             self.seen = Some(Seen { sheet, cells, field, time, took: 0.0 });
             return;
         };
@@ -71,8 +94,6 @@ impl Page {
         cells.follow(&sheet, &field, time);
         self.lines.follow((&sheet, &before.sheet), &field, luma, took);
         self.explain(&sheet, &mut cells, time);
-        // What waits for its turn waits on.
-        self.faint = faint_patch(&cells, &sheet).or(self.faint.take());
         self.seen = Some(Seen { sheet, cells, field, time, took });
     }
 
@@ -98,37 +119,44 @@ impl Page {
         (MODEL_SIDE / w.max(h)).min(1.0)
     }
 
-    /// Where text may be that nobody has searched for.
-    pub(super) fn searches(&self) -> Vec<Area> {
+    /// Where text may be that nobody has searched for. Known lines are searched with what is new
+    /// beside them only when that is searched `again`, because they turned out to go on there.
+    pub(super) fn searches(&self, again: bool) -> Vec<Area> {
         let Some(seen) = &self.seen else { return Vec::new() };
-        let lines: Vec<Rect> = self.lines.iter().map(|line| bounds(&line.quad)).collect();
+        let near = |line: &Line| Near { rect: bounds(&line.quad), known: line.known };
+        let lines: Vec<Near> =
+            self.lines.iter().map(near).filter(|line| again || !line.known).collect();
         areas::areas(&seen.cells, &seen.sheet, &lines, self.scale())
     }
 
-    /// What is searched besides, with nobody waiting for it: what is new and faint, which a search
-    /// may have missed. It is to be made plain first. Not before a part of the picture that has
-    /// waited twice as long as it should.
-    pub(super) fn faint(&mut self) -> Option<Area> {
-        let seen = self.seen.as_ref()?;
-        if seen.cells.oldest_tile(TILE, seen.time).1 >= 2.0 * RESCAN {
-            return None;
-        }
-        let open = self.faint.take()?;
-        let sheet = &seen.sheet;
+    /// What is searched besides, with nobody waiting for it, within [`BUDGET`]: what is faint, and
+    /// is to be made plain first; or what waited for long.
+    pub(super) fn besides(&mut self) -> Option<Besides> {
+        let seen = self.seen.as_ref().filter(|seen| seen.time >= self.rests)?;
+        let time = seen.time;
+        let late = seen.cells.oldest_tile(TILE, time).1 >= 2.0 * RESCAN;
+        let faint = if late { None } else { self.faint().map(Besides::Faint) };
+        let besides = faint.or_else(|| self.rescan().map(Besides::Again))?;
+        let scale = f64::from(self.scale());
+        self.rests = time + f64::from(besides.area().rect.area()) * scale * scale / BUDGET;
+        Some(besides)
+    }
+
+    /// What is faint, and a search may have missed.
+    fn faint(&mut self) -> Option<Area> {
+        let scale = self.scale();
+        let Seen { sheet, cells, .. } = self.seen.as_mut()?;
+        let open = take_faint(cells, sheet)?;
         let (cell, picture) = (sheet.cell(0, 0), areas::whole(sheet));
         let rect = open.grow(2.0 * cell.w, 2.0 * cell.h).intersect(&picture);
-        Some(Area { rect: areas::fitted(&rect, &picture, self.scale()), open })
+        Some(Area { rect: areas::fitted(&rect, &picture, scale), open })
     }
 
     /// What of the picture could be text and was searched longest ago, when that is too long; no
     /// more than a tile. A tile in which nothing could be is as good as searched.
-    pub(super) fn rescan(&mut self) -> Option<Area> {
+    fn rescan(&mut self) -> Option<Area> {
         let (scale, lines) = (self.scale(), &self.lines);
         let Seen { sheet, cells, time, .. } = self.seen.as_mut()?;
-        let plate = |line: &Line| {
-            let margin = height(&line.quad) / 4.0;
-            bounds(&line.quad).grow(margin, margin)
-        };
         let known: Vec<Rect> = lines.iter().filter(|line| line.known).map(plate).collect();
         let picture = areas::whole(sheet);
         for _ in 0..TILES {
@@ -151,16 +179,17 @@ impl Page {
     pub(super) fn found(&mut self, area: &Area, found: Vec<text::Line>, last: bool) {
         let Some(seen) = &mut self.seen else { return };
         let picture = areas::whole(&seen.sheet);
-        let known: Vec<Rect> =
-            self.lines.iter().filter(|l| l.known).map(|l| bounds(&l.quad)).collect();
-        let cut = |line: &text::Line| {
-            let rect = bounds(&line.quad);
-            is_cut(&rect, &area.rect, &picture)
-                && !known.iter().any(|known| known.intersect(&rect).area() > 0.5 * rect.area())
+        let known: Vec<Rect> = self.lines.iter().filter(|l| l.known).map(plate).collect();
+        let is_part = |rect: &Rect| {
+            known.iter().any(|known| known.intersect(rect).area() >= PART * rect.area())
         };
-        let (cut, whole): (Vec<_>, Vec<_>) = found.into_iter().partition(|line| !last && cut(line));
-        seen.cells.close(&seen.sheet, &area.rect, seen.time);
-        for line in &cut {
+        let (cut, whole): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|line| !last && is_cut(&bounds(&line.quad), &area.rect, &picture));
+        // What is cut off a known line says nothing of it.
+        let cut = cut.into_iter().filter(|line| !is_part(&bounds(&line.quad)));
+        seen.cells.search(&seen.sheet, &area.rect, seen.time);
+        for line in cut {
             let (rect, height) = (bounds(&line.quad), height(&line.quad));
             seen.cells.open(&seen.sheet, &rect.grow(3.0 * height, height / 2.0));
         }
@@ -197,13 +226,25 @@ impl Page {
     }
 }
 
-/// The largest patch of open cells that are faint, if it may be a word and not a whole picture.
-fn faint_patch(cells: &Cells, sheet: &Sheet) -> Option<Rect> {
-    let patches = areas::patches(&cells.faint(sheet), sheet);
-    let largest = patches.into_iter().max_by(|a, b| a.area().total_cmp(&b.area()))?;
-    let share = largest.area() / areas::whole(sheet).area();
-    (largest.area() >= FAINT_CELLS * sheet.cell(0, 0).area() && share <= FAINT_SHARE)
-        .then_some(largest)
+/// A line with some of what it stands on.
+fn plate(line: &Line) -> Rect {
+    let margin = height(&line.quad) / 4.0;
+    bounds(&line.quad).grow(margin, margin)
+}
+
+/// Takes the largest patch of faint cells, if it may be a word. What is no word, or as large as a
+/// picture, is forgotten.
+fn take_faint(cells: &mut Cells, sheet: &Sheet) -> Option<Rect> {
+    let (least, most) =
+        (FAINT_CELLS * sheet.cell(0, 0).area(), FAINT_SHARE * areas::whole(sheet).area());
+    let patches = areas::patches(&cells.faint(), sheet);
+    let (fit, unfit): (Vec<_>, Vec<_>) =
+        patches.into_iter().partition(|patch| (least..=most).contains(&patch.area()));
+    let largest = fit.into_iter().max_by(|a, b| a.area().total_cmp(&b.area()));
+    for patch in unfit.iter().chain(&largest) {
+        cells.forget_faint(sheet, patch);
+    }
+    largest
 }
 
 /// Whether `rect` reaches an edge of `area` that is none of the picture's.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::areas::Area;
 use super::faint;
 use super::geometry::moved;
-use super::page::Page;
+use super::page::{Besides, Page};
 use super::verdict::{Found, Hit};
 use crate::detect::text::{self, FindRequest, ReadRequest, Reader, Reading};
 use crate::detect::{Failure, Need};
@@ -163,7 +163,7 @@ impl Stage {
     /// Searches what is new. Returns whether nothing is left that could not be searched in time.
     fn search(&mut self, picture: &Arc<Picture>, until: Instant) -> bool {
         for round in 1..=ROUNDS {
-            let areas = self.page.searches();
+            let areas = self.page.searches(round > 1);
             if areas.is_empty() {
                 return true;
             }
@@ -241,13 +241,16 @@ impl Stage {
     /// Asks for what is faint, or for a part of the picture that was not searched for long; the
     /// answer is taken before the next look.
     fn start_rescan(&mut self, picture: &Arc<Picture>) {
-        let plain = self.page.faint().and_then(|area| {
-            let (copy, (x, y)) = faint::strengthened(picture, &area.rect, &area.open)?;
-            let rect = Rect::new(0.0, 0.0, copy.width() as f32, copy.height() as f32);
-            Some((Arc::new(copy), Area { rect, open: rect }, Some((x as f32, y as f32))))
-        });
-        let part = || Some((picture.clone(), self.page.rescan()?, None));
-        let Some((picture, area, faint)) = plain.or_else(part) else { return };
+        let (picture, area, faint) = match self.page.besides() {
+            None => return,
+            Some(Besides::Again(area)) => (picture.clone(), area, None),
+            Some(Besides::Faint(area)) => {
+                let plain = faint::strengthened(picture, &area.rect, &area.open);
+                let Some((copy, (x, y))) = plain else { return };
+                let rect = Rect::new(0.0, 0.0, copy.width() as f32, copy.height() as f32);
+                (Arc::new(copy), Area { rect, open: rect }, Some((x as f32, y as f32)))
+            }
+        };
         let (reply, found) = sync_channel(1);
         let by = (clock::now() + PATIENCE, Need::Optional);
         self.find(&picture, &area, by, move |result| drop(reply.try_send(result)));

@@ -142,7 +142,7 @@ impl Reader for Scripted {
                 let world = self.world.lock().unwrap();
                 let plain = request.picture.width() < WIDTH;
                 let origin = if plain { origin(&world, &request.picture) } else { (0.0, 0.0) };
-                let lines = world.lines.iter().filter(|line| plain || !line.faint);
+                let lines = world.lines.iter().filter(|line| plain == line.faint);
                 let seen = lines
                     .map(|line| line.rect().shift(-origin.0, -origin.1).intersect(&request.area));
                 let seen = seen.filter(|rect| rect.w >= 8.0 && rect.h >= 8.0);
@@ -397,6 +397,46 @@ fn a_word_that_comes_in_is_covered_before_it_is_whole() {
     let mut show = Show::new(true);
     let line = words("oh crumble", 640.0 - 6.0 * 24.0, 100.0);
     assert!(show.look(&World { visible: true, ..world(&[line]) }).is_empty());
+}
+
+#[test]
+fn a_word_that_comes_in_slowly_over_any_edge_is_covered_once_it_can_be_read() {
+    for (from, step) in [
+        ((640.0, 100.0), (-2.0, 0.0)),
+        ((-96.0, 100.0), (2.0, 0.0)),
+        ((200.0, 360.0), (0.0, -2.0)),
+        ((200.0, -32.0), (0.0, 2.0)),
+    ] {
+        let mut show = Show::new(true);
+        for look in 0..48_u8 {
+            let at = f32::from(look);
+            let line = words("crap", from.0 + step.0 * at, from.1 + step.1 * at);
+            // The picture moves as a whole.
+            let pan = ((-step.0 * at) as i32, (-step.1 * at) as i32);
+            let scene = World { pan, visible: true, ..world(std::slice::from_ref(&line)) };
+            let found = show.look(&scene);
+            // Covered as it was found, up to three looks ago; six pixels have come in since.
+            let visible = line.rect().clip(WIDTH, HEIGHT);
+            let covered = found.iter().map(|f| f.rect.intersect(&visible).area());
+            let covered = covered.fold(0.0, f32::max) >= 0.75 * visible.area();
+            let is_word = visible.area() >= 0.7 * line.rect().area();
+            assert!(covered || !is_word, "{from:?} {look}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_waits_for_is_searched_within_a_budget() {
+    let mut show = Show::new(true);
+    for look in 0..60 {
+        show.look(&World { pan: (look, look), noise: 2, ..World::default() });
+    }
+    let finds = &show.reader.finds.lock().unwrap().1;
+    let besides: Vec<f32> =
+        finds.iter().filter(|(_, need)| *need == Need::Optional).map(|(r, _)| r.area()).collect();
+    let (sum, largest) = (besides.iter().sum::<f32>(), besides.iter().copied().fold(0.0, f32::max));
+    assert!(besides.len() >= 4, "{besides:?}");
+    assert!(sum <= 6e4 * 60.0 / 6.0 + largest, "{sum} pixels in ten seconds");
 }
 
 #[test]

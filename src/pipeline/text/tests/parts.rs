@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::areas::{areas, fitted, patches, whole};
+use super::super::areas::{Near, areas, fitted, patches, whole};
 use super::super::cells::Cells;
 use super::super::geometry::{bounds, part, shifted};
 use super::super::motion::Field;
@@ -86,6 +86,58 @@ fn flat_and_striped_pictures_hold_no_text() {
 }
 
 #[test]
+fn what_comes_in_is_searched_once_some_of_it_may_be_a_word_and_the_whole_side_with_it() {
+    // Dots of three pixels: everything could be text.
+    let dots = |(u, v): (i32, i32)| {
+        let value = |(x, y): (i32, i32)| {
+            let seed = ((x + u).div_euclid(3) * 7_919 + (y + v).div_euclid(3)) as u64;
+            fastrand::Rng::with_seed(seed).u8(60..180)
+        };
+        let data: Vec<u8> = (0..640 * 360).map(|i| value((i % 640, i / 640))).collect();
+        Sheet::of(Plane { data: &data, stride: 640, width: 640, height: 360 })
+    };
+    for (dx, dy) in [(1, 0), (-3, 0), (0, 2), (0, -1), (2, 1)] {
+        let mut before = dots((0, 0));
+        let mut cells = Cells::unknown(&before, 0.0);
+        cells.search(&before, &whole(&before), 0.0);
+        let (mut waited, mut searches) = (0, 0);
+        for look in 1..=24 {
+            let now = dots((look * dx, look * dy));
+            let field = Field::between(&now, &before, None);
+            cells.follow(&now, &field, f64::from(look));
+            waited += dx.abs().max(dy.abs());
+            if !patches(&cells, &now).is_empty() {
+                searches += 1;
+                assert!(waited >= 8, "{waited} samples at {dx}, {dy}: that is no word");
+                cells.search(&now, &whole(&now), f64::from(look));
+                waited = 0;
+            }
+            assert!(waited < 16, "{waited} samples at {dx}, {dy} and no search");
+            before = now;
+        }
+        assert!(searches >= 24 * dx.abs().max(dy.abs()) / 16, "{searches} at {dx}, {dy}");
+    }
+}
+
+#[test]
+fn a_line_that_may_go_on_is_searched_whole_and_one_beside_what_is_new_is_not() {
+    let sheet = sheet(&World { noise: 60, ..World::default() }, 1);
+    let line = Rect::new(200.0, 100.0, 300.0, 24.0);
+    let held = |open: Rect, known| {
+        let mut cells = Cells::unknown(&sheet, 0.0);
+        cells.close(&sheet, &whole(&sheet), 0.0);
+        cells.open(&sheet, &open);
+        let areas = areas(&cells, &sheet, &[Near { rect: line, known }], 1.0);
+        areas.iter().any(|area| area.rect.intersect(&line).area() >= line.area())
+    };
+    let (end, column) = (Rect::new(504.0, 96.0, 40.0, 32.0), Rect::new(504.0, 0.0, 16.0, 360.0));
+    let below = Rect::new(240.0, 136.0, 160.0, 16.0);
+    assert!(held(end, true) && held(end, false));
+    assert!(!held(column, true) && held(column, false));
+    assert!(!held(below, true) && held(below, false));
+}
+
+#[test]
 fn a_print_knows_its_text_again_and_no_other() {
     let line = |text, x: f32| words(text, x, 100.0);
     let print = |world: &World, seed, rect: &Rect| {
@@ -122,6 +174,7 @@ proptest! {
     fn areas_hold_all_that_is_open(
         boxes in prop::collection::vec((0.0_f32..640.0, 0.0_f32..360.0, 4.0_f32..200.0, 4.0_f32..80.0), 0..12),
         lines in prop::collection::vec((0.0_f32..640.0, 0.0_f32..360.0, 20.0_f32..300.0, 8.0_f32..40.0), 0..8),
+        known in any::<bool>(),
     ) {
         let rects = |all: Vec<(f32, f32, f32, f32)>| -> Vec<Rect> {
             all.into_iter().map(|(x, y, w, h)| Rect::new(x, y, w, h)).collect()
@@ -133,7 +186,8 @@ proptest! {
         for open in rects(boxes) {
             cells.open(&sheet, &open);
         }
-        let found = areas(&cells, &sheet, &rects(lines), 1.0);
+        let lines: Vec<Near> = rects(lines).into_iter().map(|rect| Near { rect, known }).collect();
+        let found = areas(&cells, &sheet, &lines, 1.0);
         prop_assert!(found.len() <= 4);
         for area in &found {
             prop_assert!(area.rect.x >= 0.0 && area.rect.y >= 0.0);
