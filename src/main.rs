@@ -49,7 +49,7 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             let config = cli.load(&cli::environment())?;
             telemetry::init(&config.log)?;
             let signals = Signals::install()?;
-            App::assemble(config).await?.run(signals).await?;
+            Box::pin(App::assemble(config)).await?.run(signals).await?;
         }
         Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
         Command::CheckGpu => return Ok(nvidia::check(&cli.load(&cli::environment())?).into()),
