@@ -11,7 +11,7 @@ use ffmpeg_next as ff;
 
 mod fit;
 mod open;
-mod renumber;
+pub(super) mod renumber;
 
 use super::{Colour, Engine, Engines, Picture, VideoCodec, bitstream, ffmpeg};
 

@@ -16,7 +16,7 @@ const BEFORE_ID: usize = 24;
 
 /// The access unit with the id 1 in the place of 0. `None` when it is not what an encoder writes
 /// that was told to use CAVLC: then it cannot be spliced.
-pub(super) fn renumber(unit: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::media) fn renumber(unit: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(unit.len() + 16);
     for nal in nals(unit) {
         out.extend_from_slice(&[0, 0, 0, 1]);
@@ -131,7 +131,7 @@ struct Writer {
 
 impl Writer {
     fn put(&mut self, bit: bool) {
-        if self.used % 8 == 0 {
+        if self.used.is_multiple_of(8) {
             self.data.push(0);
         }
         if let Some(last) = self.data.last_mut() {
