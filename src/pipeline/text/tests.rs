@@ -45,6 +45,8 @@ struct World {
     noise: u8,
     /// No texture.
     flat: bool,
+    /// In place of it, dots of three pixels: everything could be text.
+    dots: bool,
     /// What is read of a line is what of it lies in the picture.
     visible: bool,
 }
@@ -55,6 +57,12 @@ fn dot(letter: char, column: usize, row: usize) -> bool {
     let mut random = fastrand::Rng::with_seed(u64::from(u32::from(letter)) * 77);
     let rows: [u8; 8] = std::array::from_fn(|_| random.u8(..) | random.u8(..) & 0x2a);
     letter != ' ' && column < 5 && row > 0 && rows[row] >> column & 1 == 1
+}
+
+/// The brightness of a dot in a picture of dots.
+fn grain(x: i32, y: i32) -> i8 {
+    let seed = x.div_euclid(3).wrapping_mul(7_919).wrapping_add(y.div_euclid(3));
+    fastrand::Rng::with_seed(u64::from(seed.unsigned_abs())).i8(-60..60)
 }
 
 impl World {
@@ -74,7 +82,11 @@ impl World {
                     let dot = line.at(x as f32, y as f32)?;
                     Some(if dot { set } else { plate })
                 });
-                let texture = if self.flat { 0.0 } else { texture };
+                let texture = match (self.flat, self.dots) {
+                    (true, _) => 0.0,
+                    (false, true) => f32::from(grain(u, v)),
+                    (false, false) => texture,
+                };
                 let value = text.unwrap_or(100.0 + texture);
                 *sample = (value as i32 + noise).clamp(0, 255) as u8;
             }
@@ -429,14 +441,15 @@ fn a_word_that_comes_in_slowly_over_any_edge_is_covered_once_it_can_be_read() {
 fn what_nobody_waits_for_is_searched_within_a_budget() {
     let mut show = Show::new(true);
     for look in 0..60 {
-        show.look(&World { pan: (look, look), noise: 2, ..World::default() });
+        show.look(&World { pan: (look, look), dots: true, ..World::default() });
     }
     let finds = &show.reader.finds.lock().unwrap().1;
     let besides: Vec<f32> =
         finds.iter().filter(|(_, need)| *need == Need::Optional).map(|(r, _)| r.area()).collect();
     let (sum, largest) = (besides.iter().sum::<f32>(), besides.iter().copied().fold(0.0, f32::max));
-    assert!(besides.len() >= 4, "{besides:?}");
-    assert!(sum <= 6e4 * 60.0 / 6.0 + largest, "{sum} pixels in ten seconds");
+    // The picture as the model sees it is as large as it is.
+    assert!(sum >= 230_400.0, "{sum} pixels in ten seconds: every part of it once");
+    assert!(sum <= 6e5 + largest, "{sum} pixels in ten seconds");
 }
 
 #[test]

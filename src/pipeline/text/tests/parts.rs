@@ -87,15 +87,7 @@ fn flat_and_striped_pictures_hold_no_text() {
 
 #[test]
 fn what_comes_in_is_searched_once_some_of_it_may_be_a_word_and_the_whole_side_with_it() {
-    // Dots of three pixels: everything could be text.
-    let dots = |(u, v): (i32, i32)| {
-        let value = |(x, y): (i32, i32)| {
-            let seed = ((x + u).div_euclid(3) * 7_919 + (y + v).div_euclid(3)) as u64;
-            fastrand::Rng::with_seed(seed).u8(60..180)
-        };
-        let data: Vec<u8> = (0..640 * 360).map(|i| value((i % 640, i / 640))).collect();
-        Sheet::of(Plane { data: &data, stride: 640, width: 640, height: 360 })
-    };
+    let dots = |pan| sheet(&World { pan, dots: true, ..World::default() }, 0);
     for (dx, dy) in [(1, 0), (-3, 0), (0, 2), (0, -1), (2, 1)] {
         let mut before = dots((0, 0));
         let mut cells = Cells::unknown(&before, 0.0);
