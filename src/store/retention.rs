@@ -102,7 +102,7 @@ impl Keeper {
             match self.clean(self.believed(clock::now(), Timestamp::now())).await {
                 Ok(0) => {}
                 Ok(rows) => {
-                    tracing::info!(rows, "what was older than database.retention_days is gone")
+                    tracing::info!(rows, "what was kept for its time is gone")
                 }
                 // The journal tells of a database that does not answer.
                 Err(error) => tracing::debug!(%error, "not cleaned"),
