@@ -49,7 +49,8 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             let config = cli.load(&cli::environment())?;
             telemetry::init(&config.log)?;
             let signals = Signals::install()?;
-            Box::pin(App::assemble(config)).await?.run(signals).await?;
+            let app = Box::pin(App::assemble(config)).await?;
+            Box::pin(app.run(signals)).await?;
         }
         Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
         Command::CheckGpu => return Ok(nvidia::check(&cli.load(&cli::environment())?).into()),
