@@ -7,12 +7,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scrim::media::decode::Decoder;
 use scrim::media::encode::{Config, Encoder};
 use scrim::media::engines::{Decoding, Encoding, Opened};
-use scrim::media::{Colour, Engine, Engines, Picture, VideoCodec, VideoFrame};
+use scrim::media::{Colour, Engine, Engines, Picture, VideoCodec, VideoFrame, clock};
 
 const FAULT: &str = "FAKE_NVIDIA_FAULT";
 const LOG: &str = "FAKE_NVIDIA_LOG";
@@ -78,7 +78,7 @@ fn stream(codec: VideoCodec, count: u64) -> Vec<VideoFrame> {
     let (bitrate_bps, fps, colour) = (1_000_000, 30.0, Colour::default());
     let config = Config { codec, width, height, bitrate_bps, fps, colour };
     let mut encoder = Encoder::open(config).unwrap();
-    let start = Instant::now();
+    let start = clock::now();
     let mut picture = Picture::new(width, height);
     (0..count)
         .map(|n| {
@@ -199,7 +199,7 @@ fn a_gpu_that_is_lost_in_mid_stream_costs_pictures_until_the_next_keyframe() {
                         _ => {}
                     }
                     let shown = decoder.decode(frame);
-                    let on_gpu = n < 12 || n >= 45;
+                    let on_gpu = !(12..45).contains(&n);
                     match n {
                         12 => {
                             let needs = decoder.needs_keyframe();
