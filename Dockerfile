@@ -37,6 +37,7 @@ ENV SCRIM__HTTP__LISTEN=0.0.0.0:8080 \
     SCRIM__LOG__FORMAT=json \
     DATABASE_URL=sqlite:/var/lib/scrim/scrim.db \
     SCRIM__DETECT__PROVIDERS=cuda,cpu \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video \
     SCRIM__DETECT__ONNXRUNTIME=/opt/scrim/lib/libonnxruntime.so \
     SCRIM__DETECT__MODELS_DIR=/opt/scrim/models \
     SCRIM__DETECT__MANIFEST=/opt/scrim/models/manifest.toml

@@ -107,6 +107,7 @@ impl Bench {
             frame: n as u64,
             findings: 12,
             rule: None,
+            has_thumbnail: false,
         }
     }
 

@@ -23,6 +23,7 @@ use crate::runtime::{Exit, Signals, Supervisor};
 use crate::session::{Kept, Limits, Load, Manager, Registry, Sampler, Settings, State, Summary};
 use crate::store::{Journal, JournalActor, Keeper, Store};
 use crate::telemetry::{Gpu, GpuCollector, Gpus, Metrics, trace};
+use crate::thumbnail;
 
 mod engines;
 mod first_key;
@@ -31,7 +32,7 @@ mod gauges;
 mod history;
 mod resume;
 
-pub(crate) use engines::{detection, watch};
+pub(crate) use engines::{detection, open_engines, watch};
 use engines::{open_detectors, open_gpus};
 use follow::{Follower, Hearing};
 use history::History;
@@ -91,7 +92,13 @@ impl App {
         let (events, _) = broadcast::channel(EVENTS);
         let History { store, kept, changes, webhooks, interrupted } =
             history::open(&config).await?;
-        let detect = open_detectors(&config, metrics.clone(), events.clone()).await?;
+        let explained = |error: anyhow::Error| match crate::nvidia::explain(&config) {
+            lacks if lacks.is_empty() => error,
+            lacks => anyhow::anyhow!("{error:#}\nthis machine lacks:{lacks}"),
+        };
+        let engines = open_engines(&config).await.map_err(explained)?;
+        let detect = open_detectors(&config, metrics.clone(), events.clone()).await;
+        let detect = detect.map_err(explained)?;
         let gpus = open_gpus(&config.detect);
         let gpus_said = gpus.as_ref().map(|(_, told)| told.subscribe());
         if let Some(said) = gpus_said.clone() {
@@ -108,6 +115,8 @@ impl App {
         let telemetry = &config.telemetry;
         let (tracer, exporter) =
             trace::open(&telemetry.otlp_endpoint, &telemetry.service_name, &metrics)?;
+        let thumbnails = thumbnail::Service::start(events.clone(), metrics.clone())
+            .context("no thread for thumbnails")?;
         let settings = Settings {
             credentials: credentials.clone(),
             watch: watch(&config.pipeline),
@@ -120,6 +129,8 @@ impl App {
                 looks: config.pipeline.processing_fps,
             },
             tracer,
+            thumbnails: Some(thumbnails),
+            engines,
         };
         let (load, sampler) = Sampler::new(detect.clone(), metrics.clone());
         let (manager, registry) =
@@ -234,7 +245,11 @@ impl App {
         if let Some(sender) = sender {
             edge.spawn("notify", |stop| sender.run(stop));
         }
-        let keeper = Keeper::new(store.clone(), config.database.retention_days);
+        let keeper = Keeper::new(
+            store.clone(),
+            config.database.retention_days,
+            config.record.thumbnail_hours,
+        );
         edge.spawn("retention", |stop| keeper.run(stop));
         edge.spawn("resume", |_| resume);
         edge.spawn("load", |stop| sampler.run(stop));

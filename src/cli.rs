@@ -44,6 +44,9 @@ pub enum Command {
     Serve,
     /// Read the configuration, print it without secrets, and say what is wrong with it.
     CheckConfig,
+    /// Say what this machine lacks for what the configuration asks of NVIDIA GPUs: exit code 0 when
+    /// nothing, 1 when something, 3 when it has no GPU.
+    CheckGpu,
     /// Ask the server that runs on this machine with this configuration how it is: exit code 0
     /// when it is well.
     Health {

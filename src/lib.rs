@@ -26,10 +26,12 @@
 //! | [`censor`] | what the rules cover, and how it is covered |
 //! | [`frames`] | sessions of frames that are sent to the API |
 //! | [`inspect`] | single pictures and texts under the rules |
+//! | [`thumbnail`] | small covered pictures of what was found |
 //! | [`store`] | what outlives the process: streams, detections, rules, feedback |
 //! | [`notify`] | tells the operator's own server what happens |
 //! | [`bench`](mod@bench) | `scrim bench`: what this machine bears, without LiveKit |
 //! | [`load`] | `scrim load`: broadcasters and viewers that measure a server |
+//! | [`nvidia`] | `scrim check-gpu`: what this machine lacks for what is asked of its GPUs |
 //! | [`telemetry`] | logs and metrics, each declared once |
 //! | [`runtime`] | named tasks and threads, stop signals, deadlines |
 
@@ -47,10 +49,12 @@ pub mod livekit;
 pub mod load;
 pub mod media;
 pub mod notify;
+pub mod nvidia;
 pub mod pipeline;
 pub mod runtime;
 pub mod session;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+pub mod thumbnail;
 pub mod track;

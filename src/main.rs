@@ -9,6 +9,7 @@ use scrim::app::App;
 use scrim::ask::{Question, ask};
 use scrim::cli::{self, Cli, Command};
 use scrim::config::{Level, Log};
+use scrim::nvidia;
 use scrim::runtime::Signals;
 use scrim::telemetry;
 use scrim::{bench, load};
@@ -48,9 +49,12 @@ async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             let config = cli.load(&cli::environment())?;
             telemetry::init(&config.log)?;
             let signals = Signals::install()?;
-            App::assemble(config).await?.run(signals).await?;
+            // Each holds the whole server.
+            let app = Box::pin(App::assemble(config)).await?;
+            Box::pin(app.run(signals)).await?;
         }
         Command::CheckConfig => print!("{}", cli::print(&cli.load(&cli::environment())?)?),
+        Command::CheckGpu => return Ok(nvidia::check(&cli.load(&cli::environment())?).into()),
         Command::Health { live } => {
             let config = cli.load(&cli::environment())?;
             let question = if live { Question::Live } else { Question::Ready };

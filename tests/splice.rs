@@ -138,6 +138,8 @@ fn scrim(server: &Server, covering: Arc<AtomicBool>) -> Manager {
         // Whatever else runs on this machine: the stream is not refused.
         limits: Limits { max_cpu: 0.0, max_streams: 0, stream_cpu: 0.1, looks: 5.0 },
         tracer: scrim::telemetry::trace::Tracer::default(),
+        thumbnails: None,
+        engines: scrim::media::Engines::default(),
     };
     let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
     let events = tokio::sync::broadcast::channel(16).0;

@@ -93,6 +93,8 @@ fn scrim(server: &Server, phases: &watch::Receiver<Phase>) -> anyhow::Result<Man
         // Whatever else runs on this machine: no stream is refused.
         limits: Limits { max_cpu: 0.0, max_streams: 0, stream_cpu: 0.1, looks: 5.0 },
         tracer: scrim::telemetry::trace::Tracer::default(),
+        thumbnails: None,
+        engines: scrim::media::Engines::default(),
     };
     let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
     let (events, load) = (broadcast::channel(16).0, watch::channel(Load::default()).1);

@@ -17,6 +17,9 @@ use crate::media::clock;
 /// Clients that are remembered; further ones share one window until old windows have passed.
 const CLIENTS_MAX: usize = 10_000;
 
+/// Pictures of detections for each request of most routes.
+const PICTURES: u32 = 20;
+
 /// The connection's other end; set by the server for each request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub(super) IpAddr);
@@ -28,6 +31,8 @@ pub(super) enum Class {
     General,
     /// Those that make tokens and streams.
     Strict,
+    /// Pictures of detections, which a page shows by the dozen.
+    Pictures,
 }
 
 /// Windows by client.
@@ -97,6 +102,7 @@ fn class(route: Option<&str>, method: &Method) -> Option<Class> {
         ) => None,
         Some(page) if page == "/docs" || page.starts_with("/docs/") => None,
         Some(page) if super::web::is_page(page) => None,
+        Some("/censorship/events/{id}/thumbnail") => Some(Class::Pictures),
         Some("/token" | "/stream/start") => Some(Class::Strict),
         Some(rules) if rules.starts_with("/censorship/rules") && writes(method) => {
             Some(Class::Strict)
@@ -118,6 +124,7 @@ pub(super) async fn limit(
     let counted = class(route, request.method()).map(|class| match class {
         Class::General => (class, limits.requests),
         Class::Strict => (class, limits.strict_requests),
+        Class::Pictures => (class, limits.requests.saturating_mul(PICTURES)),
     });
     let Some((class, limit)) = counted.filter(|(_, limit)| *limit > 0) else {
         return next.run(request).await;
@@ -159,6 +166,7 @@ fn tell(headers: &mut HeaderMap, class: Class, quota: Quota, window_s: u64) {
     let name = match class {
         Class::General => "api",
         Class::Strict => "strict",
+        Class::Pictures => "pictures",
     };
     let texts = [
         ("ratelimit-policy", format!("\"{name}\";q={limit};w={window_s}")),

@@ -34,6 +34,7 @@ mod sockets;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod thumbnails;
 mod tls;
 mod tokens;
 mod versions;
@@ -226,6 +227,7 @@ fn history() -> Router<State> {
         .route("/censorship/versions", get(versions::list))
         .route("/censorship/sessions", get(streams::sessions))
         .route("/censorship/events", get(detections::list))
+        .route("/censorship/events/{id}/thumbnail", get(thumbnails::get))
         .route("/room/analytics/{room}", get(analytics::room))
         .route("/analytics", get(analytics::all))
         .route("/audit", get(audit::list))

@@ -27,7 +27,7 @@ pub(super) const TEXT_MAX: usize = 64 << 10;
 const FIELDS_MAX: usize = 192 << 10;
 
 /// Fields of a form.
-const FIELDS: &str = "picture, text, rules, roomName";
+const FIELDS: &str = "picture, text, rules, roomName, replace";
 
 /// A text to check, and the rules to check it by.
 #[derive(schemars::JsonSchema, Debug, Default, Deserialize)]
@@ -42,6 +42,10 @@ pub(super) struct CheckText {
     /// The raw room whose rules are meant; the global rules when left out.
     #[schemars(length(min = 3, max = 50), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     room_name: Option<String>,
+    /// Whether `rules` stand in the place of what is kept for the room (without a room: of the
+    /// global rules), as they would once they were saved.
+    #[serde(default)]
+    replace: bool,
 }
 
 /// What may stand in the address when the body is a picture.
@@ -66,6 +70,7 @@ struct Form {
     text: Option<String>,
     rules: Option<Document>,
     room: Option<String>,
+    replace: Option<bool>,
 }
 
 /// What would be covered of a picture or a text, and why.
@@ -108,7 +113,8 @@ async fn answer(state: &State, headers: &HeaderMap, form: Form) -> Result<Respon
     if output.is_some() && form.picture.is_none() {
         return Err(Problem::invalid(&["picture: is needed when Accept asks for one".into()]));
     }
-    let ruling = ruling(state, form.room, form.rules.unwrap_or_default()).await?;
+    let (rules, replace) = (form.rules.unwrap_or_default(), form.replace == Some(true));
+    let ruling = ruling(state, form.room, rules, replace).await?;
     let (picture, text) = (form.picture, form.text);
     let looked = state.inspector().look(Ask { picture, text, ruling, output }).await?;
     let marks =
@@ -121,16 +127,17 @@ async fn answer(state: &State, headers: &HeaderMap, form: Form) -> Result<Respon
     })
 }
 
-/// What holds in a room with rules on top.
+/// What holds in a room with rules on top, or in the place of its own.
 pub(super) async fn ruling(
     state: &State,
     room: Option<String>,
     rules: Document,
+    replace: bool,
 ) -> Result<Arc<Ruling>, Problem> {
     if let Some(room) = &room {
         check_room(room).map_err(|error| Problem::invalid(&[error]))?;
     }
-    let previewed = state.manager().preview(room, rules).await?;
+    let previewed = state.manager().preview(room, rules, replace).await?;
     let (document, policy) = previewed.map_err(|problems| {
         let named: Vec<String> = problems.iter().map(|p| format!("rules.{p}")).collect();
         Problem::invalid(&named)
@@ -161,8 +168,9 @@ async fn read(request: Request, state: &State, place: Where, json: bool) -> Resu
         "multipart/form-data" => fields(request, state, most).await?,
         "application/json" if json => {
             let bytes = raw_up_to(request, state, most).await?;
-            let CheckText { text, rules, room_name } = parse(&bytes, "the body")?;
-            Form { picture: None, text: Some(text), rules, room: room_name }
+            let CheckText { text, rules, room_name, replace } = parse(&bytes, "the body")?;
+            let (text, replace) = (Some(text), Some(replace));
+            Form { picture: None, text, rules, room: room_name, replace }
         }
         kind if kind.starts_with("image/") || kind == "application/octet-stream" => {
             let picture = Some(raw_up_to(request, state, most).await?);
@@ -211,6 +219,10 @@ async fn fields(request: Request, state: &State, most: usize) -> Result<Form, Pr
             "rules" => {
                 let rules = parse(&content(part).await?, "rules")?;
                 form.rules.replace(rules).is_some()
+            }
+            "replace" => {
+                let replace = parse(&content(part).await?, "replace")?;
+                form.replace.replace(replace).is_some()
             }
             other => {
                 let shown: String = other.chars().take(40).collect();

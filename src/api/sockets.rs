@@ -69,7 +69,7 @@ pub(super) async fn live(
     Query(place): Query<Where>,
 ) -> Result<Response, Problem> {
     check_name(&name)?;
-    let ruling = ruling(&state, place.into_room(), Document::default()).await?;
+    let ruling = ruling(&state, place.into_room(), Document::default(), false).await?;
     let socket = socket?;
     let session = state.sessions().open(Kind::Live, name)?;
     let live = live::Live::new(&state, session, ruling);

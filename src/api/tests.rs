@@ -148,11 +148,12 @@ fn obey(command: Command, streams: &mut Vec<Summary>) -> String {
             let _ = reply.send(serde_json::from_str::<Document>(text).unwrap().resolve());
             format!("configured {room}")
         }
-        Command::Preview { room, rules, reply } => {
+        Command::Preview { room, rules, replace, reply } => {
             let problems = rules.check(&["FACE_FEMALE"]);
             let answer = (rules.over(&Document::default()), rules.resolve());
             let _ = reply.send(if problems.is_empty() { Ok(answer) } else { Err(problems) });
-            format!("preview {room:?}")
+            let place = if replace { "instead of" } else { "over" };
+            format!("preview {place} {room:?}")
         }
         Command::SetRules { scope, saved, reply } => {
             let _ = reply.send(());

@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, watch};
 use crate::config::{self, Config};
 use crate::detect::{self, Health, Manifest, Service};
 use crate::media::clock;
+use crate::media::engines::{Engines, Opened};
 use crate::pipeline;
 use crate::session::Event;
 use crate::telemetry::{Breaker, Gpu, Gpus, Metrics};
@@ -46,6 +47,34 @@ pub(crate) fn detection(detect: &config::Detect) -> detect::Config {
     }
 }
 
+/// What decodes and encodes streams; proving that takes moments of work on each GPU. One line says
+/// what it is.
+pub(crate) async fn open_engines(config: &Config) -> anyhow::Result<Engines> {
+    let (decoder, encoder) = (config.media.decoder, config.media.encoder);
+    let devices = config.detect.devices.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || Engines::open(decoder, encoder, &devices)).await;
+    let Opened { engines, notes } = opened.context("opening the decoders panicked")??;
+    let (decoder, encoder) = engines.describe();
+    let notes = notes.join("; ");
+    if models_on_gpus(&config.detect) && !engines.decode_on_gpus() && !notes.is_empty() {
+        tracing::warn!(
+            decoder,
+            encoder,
+            notes,
+            "models run on GPUs, and streams are not decoded there"
+        );
+    } else {
+        tracing::info!(decoder, encoder, notes, "streams are decoded and encoded");
+    }
+    Ok(engines)
+}
+
+/// Whether GPUs are meant to run the models.
+fn models_on_gpus(detect: &config::Detect) -> bool {
+    detect.providers.iter().any(|name| matches!(name.as_str(), "cuda" | "tensorrt"))
+}
+
 /// Opening a model takes seconds of work: it is done off the async threads.
 pub(super) async fn open_detectors(
     config: &Config,
@@ -79,7 +108,7 @@ pub(super) async fn open_detectors(
 /// should, or none answers: then there are no figures, and the models say themselves whether they
 /// run.
 pub(super) fn open_gpus(detect: &config::Detect) -> Option<(Gpus, watch::Sender<Vec<Gpu>>)> {
-    if !detect.providers.iter().any(|name| matches!(name.as_str(), "cuda" | "tensorrt")) {
+    if !models_on_gpus(detect) {
         return None;
     }
     let gpus = Gpus::open().inspect_err(|error| tracing::warn!(%error, "no figures of the GPU"));

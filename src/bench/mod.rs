@@ -23,6 +23,7 @@ use crate::runtime::Outcome;
 use crate::telemetry::{Gpus, NoGpu};
 
 mod clip;
+mod decoders;
 mod demand;
 mod model;
 mod options;
@@ -75,6 +76,7 @@ async fn measure(
         clip: facts(&clip),
         models: Vec::new(),
         demand: Vec::new(),
+        decoders: Vec::new(),
         streams: Vec::new(),
         gpus_after: Vec::new(),
         problems: Vec::new(),
@@ -92,6 +94,8 @@ async fn measure(
         tokio::task::spawn_blocking(move || Service::start(&settings, &chosen, |_| ())).await??
     };
     let under_way = under_way(&service, settings.batch_size);
+    let engines = app::open_engines(config).await?;
+    report.decoders = decoders::measure(&clip, &engines)?;
     for rate in options.demand.clone() {
         eprintln!("detection alone, asked for {rate} pictures a second");
         let (service, pictures, span) = (service.clone(), pictures.clone(), options.seconds);
@@ -102,6 +106,7 @@ async fn measure(
         detect: service.clone(),
         clip,
         policy,
+        engines,
         watch: app::watch(&config.pipeline),
         seconds: options.seconds,
     };
@@ -149,6 +154,11 @@ fn problems(options: &Options, report: &Report) -> Vec<String> {
             let (model, against) = (&model.name, &options.against);
             problems.push(format!("{model}: its findings are not those of {against}"));
         }
+    }
+    for one in report.decoders.iter().filter(|one| one.different > 0) {
+        let (engine, different, frames) = (&one.engine, one.different, one.frames);
+        problems
+            .push(format!("{engine}: {different} of {frames} pictures are not the processor's"));
     }
     for streams in report.streams.iter().filter(|one| one.unverified + one.dropped > 0) {
         let (count, unverified, dropped) = (streams.streams, streams.unverified, streams.dropped);

@@ -20,6 +20,8 @@ pub(super) struct Report {
     pub models: Vec<Model>,
     /// Detection alone.
     pub demand: Vec<Demand>,
+    /// Decoding alone, of the clip, one stream at a time.
+    pub decoders: Vec<Decoded>,
     /// Whole streams.
     pub streams: Vec<Streams>,
     /// The GPUs after everything.
@@ -77,6 +79,23 @@ pub(super) struct Batch {
     /// Of a whole run: preparation, model, decoding of its output.
     pub run_ms: Percentiles,
     pub pictures_per_second: f64,
+}
+
+/// One decoder by itself.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Decoded {
+    /// What gave the last picture.
+    pub engine: String,
+    pub on_gpu: bool,
+    /// Why not a GPU although one was tried.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    pub frames: usize,
+    /// Pictures of which a sample is not the processor's.
+    pub different: u64,
+    /// From an encoded frame to planes in memory.
+    pub frame_ms: Percentiles,
 }
 
 /// Detection through its queue.
@@ -146,6 +165,7 @@ impl Report {
         )?;
         self.models.iter().try_for_each(|model| model.write(out))?;
         self.write_demand(out)?;
+        self.write_decoders(out)?;
         self.write_streams(out)?;
         for problem in &self.problems {
             writeln!(out, "**{problem}**\n")?;
@@ -167,6 +187,20 @@ impl Report {
             let (answered, failed) = (one.answered_per_second, one.failed);
             let took = percentiles(&one.answer_ms);
             writeln!(out, "| {asked} | {answered:.0} | {took} | {failed} of {} |", one.asked)?;
+        }
+        writeln!(out)
+    }
+
+    fn write_decoders(&self, out: &mut String) -> std::fmt::Result {
+        if self.decoders.is_empty() {
+            return Ok(());
+        }
+        let head = ["decoding one stream", "p50 / p95 / p99 / max ms a frame"];
+        table(out, &[&head[..], &["pictures that differ"]].concat())?;
+        for Decoded { engine, reason, frames, different, frame_ms, .. } in &self.decoders {
+            let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+            let took = percentiles(frame_ms);
+            writeln!(out, "| {engine}{why} | {took} | {different} of {frames} |")?;
         }
         writeln!(out)
     }
@@ -271,12 +305,15 @@ mod tests {
             clip: Clip::default(),
             models: vec![model],
             demand: Vec::new(),
+            decoders: vec![Decoded { engine: "software".into(), frames: 7, ..Decoded::default() }],
             streams: vec![streams],
             gpus_after: Vec::new(),
             problems: vec!["one finding is missing".into()],
         };
         let text = report.markdown();
-        for said in ["No GPU: no driver", "1 of 9 findings missing", "| 3 | 0.0 |", "25 %"] {
+        for said in
+            ["No GPU: no driver", "1 of 9 findings missing", "| 3 | 0.0 |", "25 %", "| 0 of 7 |"]
+        {
             assert!(text.contains(said), "{said} in {text}");
         }
         assert!(text.contains("**one finding is missing**"));

@@ -15,8 +15,8 @@ use crate::censor::Policy;
 use crate::detect::Service;
 use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::load::{Clip, Latencies, Sample};
-use crate::media::Source;
 use crate::media::clock::{self, Rebase};
+use crate::media::{Engines, Source};
 use crate::pipeline::{Delay, Figures, Links, Pipeline, Spec, Watch};
 use crate::runtime::{Exit, Permits, Supervisor};
 use crate::session::Event;
@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub clip: Arc<Clip>,
     /// The rules.
     pub policy: Arc<Policy>,
+    /// What decodes and encodes.
+    pub engines: Engines,
     /// How frames are watched.
     pub watch: Watch,
     /// How long is counted.
@@ -150,7 +152,9 @@ fn start(
         figures: Arc::new(Figures::default()),
         delay: Arc::new(Delay::new(&plan.policy)),
         encoders: shared.encoders.clone(),
+        engines: plan.engines.clone(),
         trace: StreamTrace::default(),
+        thumbnails: None,
     };
     let figures = links.figures.clone();
     let spec = Spec {

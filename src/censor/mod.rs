@@ -7,10 +7,12 @@ mod blur;
 mod effect;
 mod grid;
 mod mask;
+mod record_rule;
 mod rules;
 mod text_rule;
 
 pub use effect::{apply, cover};
+pub use record_rule::RecordRule;
 pub use rules::{
     Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, DELAY_MS, Delay, Document, Mode,
     OnFailure, Policy,

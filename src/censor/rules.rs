@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::record_rule::RecordRule;
 use super::text_rule::{TextPolicy, TextRule};
 
 /// The shortest and longest delay an operator may ask for, in milliseconds.
@@ -114,6 +115,9 @@ pub struct Document {
     /// Words in the picture, merged key by key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextRule>,
+    /// What is kept of detections, merged key by key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordRule>,
 }
 
 /// What holds for a stream: every level laid over the next, defaults at the bottom.
@@ -134,6 +138,8 @@ pub struct Policy {
     pub cascade: bool,
     /// What holds for words in the picture; `None`: they are not read.
     pub text: Option<Arc<TextPolicy>>,
+    /// Whether covered pictures of what is found are kept.
+    pub thumbnails: bool,
 }
 
 /// The score from which a finding counts where the rules name none.
@@ -163,6 +169,10 @@ impl Document {
             on_failure: self.on_failure.or(below.on_failure),
             cascade: self.cascade.or(below.cascade),
             text: match (&self.text, &below.text) {
+                (Some(own), Some(below)) => Some(own.over(below)),
+                (own, below) => own.clone().or_else(|| below.clone()),
+            },
+            record: match (&self.record, &below.record) {
                 (Some(own), Some(below)) => Some(own.over(below)),
                 (own, below) => own.clone().or_else(|| below.clone()),
             },
@@ -227,6 +237,7 @@ impl Document {
             on_failure: self.on_failure.unwrap_or(OnFailure::Cover),
             cascade: self.cascade.unwrap_or(false),
             text: self.text.as_ref().and_then(TextRule::resolve).map(Arc::new),
+            thumbnails: self.record.as_ref().and_then(|record| record.thumbnails) == Some(true),
         }
     }
 }

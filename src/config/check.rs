@@ -44,6 +44,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     found.range("frames.max_sessions", config.frames.max_sessions, 0, 1_000);
     found.range("frames.max_memory_mb", config.frames.max_memory_mb, 1, 65_536);
     found.range("frames.idle_s", config.frames.idle_s, 1, 86_400);
+    found.range("record.thumbnail_hours", config.record.thumbnail_hours, 1, 8_760);
     found.range("shutdown.deadline_s", config.shutdown.deadline_s, 1, 300);
     let endpoint = &config.telemetry.otlp_endpoint;
     if !endpoint.is_empty()

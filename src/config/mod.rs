@@ -7,7 +7,9 @@ mod check;
 mod files;
 mod http;
 mod load;
+mod media;
 mod pictures;
+mod record;
 mod secret;
 mod sections;
 
@@ -16,7 +18,9 @@ use serde::{Deserialize, Serialize};
 pub use files::read as read_files;
 pub use http::Http;
 pub use load::{Environment, Error, Problem};
+pub use media::Media;
 pub use pictures::{Frames, Pictures};
+pub use record::Record;
 pub use secret::Secret;
 pub use sections::{
     Access, Audience, Censorship, Database, Detect, Format, Level, Limits, Livekit, Log, Notify,
@@ -24,7 +28,7 @@ pub use sections::{
 };
 
 use crate::censor::{Action, Auto, ClassRule, DEFAULT_CLASSES, DEFAULT_THRESHOLD, Delay};
-use crate::censor::{Document, Mode, OnFailure, TextCover, TextRule, Unread};
+use crate::censor::{Document, Mode, OnFailure, RecordRule, TextCover, TextRule, Unread};
 use crate::text::Severity;
 
 /// The file that is read when none is named and it exists.
@@ -57,12 +61,16 @@ pub struct Config {
     pub limits: Limits,
     /// The models.
     pub detect: Detect,
+    /// What decodes and encodes streams.
+    pub media: Media,
     /// How frames are watched.
     pub pipeline: Pipeline,
     /// Single pictures that are sent to the API.
     pub pictures: Pictures,
     /// Sessions of frames that are sent to the API.
     pub frames: Frames,
+    /// What is kept of detections beside themselves.
+    pub record: Record,
     /// The main switch.
     pub censorship: Censorship,
     /// The rules that hold unless a stream has its own.
@@ -86,9 +94,11 @@ impl Default for Config {
             access: Access::default(),
             limits: Limits::default(),
             detect: Detect::default(),
+            media: Media::default(),
             pipeline: Pipeline::default(),
             pictures: Pictures::default(),
             frames: Frames::default(),
+            record: Record::default(),
             censorship: Censorship::default(),
             rules: default_rules(),
             log: Log::default(),
@@ -178,5 +188,6 @@ fn default_rules() -> Document {
             unread: Some(Unread::Cover),
             action: Some(Action::Blur),
         }),
+        record: Some(RecordRule { thumbnails: Some(false) }),
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::media::clock;
 
+mod cards;
+
 /// Longer than anything here takes; a test that waits so long has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -15,7 +15,7 @@
 mod judge;
 mod picture;
 mod report;
-mod rgb;
+pub(crate) mod rgb;
 mod service;
 mod still;
 mod words;

@@ -5,10 +5,10 @@ use crate::media::Picture;
 
 /// Red, green and blue of each pixel, row by row, without gaps.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Rgb {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) data: Vec<u8>,
+pub(crate) struct Rgb {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) data: Vec<u8>,
 }
 
 /// Unity of the fixed-point weights.
@@ -70,7 +70,7 @@ pub(super) fn to_picture(rgb: &Rgb) -> Picture {
 }
 
 /// The pixels of a picture of limited range.
-pub(super) fn from_picture(picture: &Picture) -> Rgb {
+pub(crate) fn from_picture(picture: &Picture) -> Rgb {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let [luma, u, v] = picture.planes();
     let mut data = vec![0_u8; width * height * 3];

@@ -8,6 +8,8 @@ use super::VideoCodec;
 const SLICE: u8 = 1;
 const IDR_SLICE: u8 = 5;
 const SEI: u8 = 6;
+const SEQUENCE_SET: u8 = 7;
+const PICTURE_SET: u8 = 8;
 const DELIMITER: u8 = 9;
 
 /// Bytes of a NAL unit that are read of its header.
@@ -32,6 +34,13 @@ pub fn content(codec: VideoCodec, data: &[u8]) -> Content {
         VideoCodec::Vp9 => vp9_content(data),
         VideoCodec::Av1 => av1_content(data),
     }
+}
+
+/// Whether a keyframe brings all that a decoder must know which has just been opened: H.264's
+/// parameter sets may have come before it.
+pub(super) fn is_whole(codec: VideoCodec, data: &[u8]) -> bool {
+    codec != VideoCodec::H264
+        || [SEQUENCE_SET, PICTURE_SET].iter().all(|set| nals(data).any(|nal| nal_type(nal) == *set))
 }
 
 /// The NAL units of an Annex B stream, without start codes and trailing zero bytes; never empty.

@@ -4,99 +4,106 @@
 //! show is made up, and what is made up cannot be verified. A [`Decoder`] belongs to one thread.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ffmpeg_next as ff;
-use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame::Video;
 
 use super::bitstream::{self, Content};
+use super::engines::{Engine, Engines, Seat};
 use super::link::Chain;
-use super::{Link, Picture, VideoCodec, VideoFrame, ffmpeg};
+use super::{Link, Picture, VideoCodec, VideoFrame, clock, ffmpeg};
 
-/// Most samples a picture may have. Above any camera; below what would let a few bytes of a made
-/// up header claim gigabytes.
-const MAX_PIXELS: u32 = 4096 * 4096;
+mod continuity;
+mod error;
+mod open;
+mod samples;
+mod turn;
 
-/// Why a frame gave no picture. After each of them but `Codec`, a keyframe is needed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// This FFmpeg has no decoder for the codec.
-    #[error("no decoder for {}", .0.name())]
-    Missing(VideoCodec),
-    /// The decoder could not be opened.
-    #[error("could not open the {} decoder", codec.name())]
-    Open {
-        /// The codec.
-        codec: VideoCodec,
-        /// What FFmpeg said.
-        source: ff::Error,
-    },
-    /// The frame is of another codec than the decoder.
-    #[error("a {} frame came to a {} decoder", got.name(), expected.name())]
-    Codec {
-        /// The decoder's codec.
-        expected: VideoCodec,
-        /// The frame's codec.
-        got: VideoCodec,
-    },
-    /// The decoder refused the frame.
-    #[error("the frame cannot be decoded")]
-    Refused(#[source] ff::Error),
-    /// The decoder marked the picture as damaged, or made parts of it up.
-    #[error("the picture is damaged")]
-    Damaged,
-    /// The picture belongs to an earlier frame: the stream has B frames, which live video has not.
-    #[error("pictures come out of order")]
-    Reordered,
-    /// More than one picture came out of one frame: a viewer might see the one nobody looked at.
-    #[error("a frame holds more than one picture")]
-    Several,
-    /// The samples are in a format that cannot be brought to 8-bit 4:2:0.
-    #[error("pixel format {0} is not supported")]
-    Format(String),
-}
+use continuity::Continuity;
+pub use error::Error;
+use turn::Turn;
+
+/// What is said of a stream that decodes in software although a GPU was tried, when FFmpeg does not
+/// say why.
+const NOT_TAKEN: &str =
+    "the GPU takes no such stream now (profile, format or size, or its engines are full)";
 
 /// One codec, opened. Not for use from several threads; open, use and drop it on one.
+///
+/// On a GPU where its [`Engines`] have one, for as long as that works: a stream that a GPU does not
+/// take, or that it fails, goes on in software, and a GPU is tried again at a keyframe later on.
 pub struct Decoder {
     codec: VideoCodec,
     inner: ff::decoder::Video,
     continuity: Continuity,
     chain: Chain,
     link: Link,
+    engines: Engines,
+    /// Where `inner` was told to decode; `None` in software.
+    seat: Option<Seat>,
+    turn: Turn,
+    /// What gave the last picture, or will give the first.
+    engine: Engine,
+    reason: String,
 }
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decoder").field("codec", &self.codec).finish_non_exhaustive()
+        let Self { codec, engine, .. } = self;
+        f.debug_struct("Decoder")
+            .field("codec", codec)
+            .field("engine", engine)
+            .finish_non_exhaustive()
     }
 }
 
 impl Decoder {
-    /// Opens a decoder: one thread, no delay, loop filter on.
+    /// Opens a decoder on the processor.
+    ///
+    /// # Errors
+    /// When FFmpeg has none, or it does not open.
     pub fn open(codec: VideoCodec) -> Result<Self, Error> {
-        ffmpeg::init();
-        let found = find(codec).ok_or(Error::Missing(codec))?;
-        let mut context = ff::codec::Context::new_with_codec(found);
-        context.set_flags(ff::codec::Flags::LOW_DELAY);
-        context.set_threading(ff::threading::Config {
-            kind: ff::threading::Type::Slice,
-            count: 1,
-            ..Default::default()
-        });
-        let mut options = ff::Dictionary::new();
-        options.set("max_pixels", &MAX_PIXELS.to_string());
-        if codec == VideoCodec::Av1 {
-            options.set("max_frame_delay", "1");
+        Self::open_on(codec, &Engines::default())
+    }
+
+    /// Opens a decoder on the next GPU, or on the processor where none can be used.
+    ///
+    /// # Errors
+    /// When FFmpeg has none, or it does not open on the processor either.
+    pub fn open_on(codec: VideoCodec, engines: &Engines) -> Result<Self, Error> {
+        let inner = open::open(codec, None)?;
+        let mut decoder = Self::new(codec, inner);
+        decoder.engines = engines.clone();
+        decoder.sit_down(clock::now());
+        // A stream begins where it begins: that is no change.
+        decoder.engine = decoder.seat.as_ref().map(Seat::engine).unwrap_or_default();
+        Ok(decoder)
+    }
+
+    /// Opens a decoder at this place, for as long as that works.
+    ///
+    /// # Errors
+    /// When FFmpeg has none, or it does not open.
+    pub(super) fn open_at(codec: VideoCodec, seat: Seat) -> Result<Self, Error> {
+        let inner = open::open(codec, Some(&seat))?;
+        let engine = seat.engine();
+        Ok(Self { seat: Some(seat), engine, ..Self::new(codec, inner) })
+    }
+
+    fn new(codec: VideoCodec, inner: ff::decoder::Video) -> Self {
+        Self {
+            codec,
+            inner,
+            continuity: Continuity::default(),
+            chain: Chain::new(codec),
+            link: Link::default(),
+            engines: Engines::default(),
+            seat: None,
+            turn: Turn::default(),
+            engine: Engine::Software,
+            reason: String::new(),
         }
-        // What is painted over is marked, and refused below. Stricter checks found no more, and
-        // would refuse deviations that browsers play.
-        let inner = context
-            .decoder()
-            .open_as_with(found, options)
-            .and_then(ff::codec::decoder::Opened::video)
-            .map_err(|source| Error::Open { codec, source })?;
-        let (continuity, chain) = (Continuity::default(), Chain::new(codec));
-        Ok(Self { codec, inner, continuity, chain, link: Link::default() })
     }
 
     /// The codec it was opened for.
@@ -104,10 +111,20 @@ impl Decoder {
         self.codec
     }
 
+    /// What gave the last picture; before the first, what is tried.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Why a GPU does not decode although one was wanted; empty otherwise.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// Whether nothing can be shown until a keyframe comes: at the start, after a loss, after an
     /// error.
     pub fn needs_keyframe(&self) -> bool {
-        self.continuity.waiting
+        self.continuity.is_waiting()
     }
 
     /// How the frame that gave the last picture hangs together with the one that gave the picture
@@ -121,6 +138,10 @@ impl Decoder {
     ///
     /// `None` when there is nothing to show: a keyframe is needed first (see
     /// [`Decoder::needs_keyframe`]), or the frame has no visible picture.
+    ///
+    /// # Errors
+    /// Why the frame gave no picture. A GPU that fails is left, and a keyframe that it failed is
+    /// decoded by the processor at once: nothing is missing then.
     pub fn decode(&mut self, frame: &VideoFrame) -> Result<Option<Arc<Picture>>, Error> {
         let picture = self.picture(frame);
         match picture {
@@ -146,14 +167,88 @@ impl Decoder {
             }
             return Ok(None);
         }
-        let picture = self
-            .run(&frame.data, stamp)
-            .and_then(|found| found.map(|video| accept(video, stamp)).transpose());
+        let key = content == Content::Key;
+        let may_return = key && self.engine == Engine::Software && self.engines.decode_on_gpus();
+        if may_return && bitstream::is_whole(self.codec, &frame.data) {
+            self.sit_down(frame.arrived);
+        }
+        let mut picture = self.attempt(frame, stamp);
+        if let Err(error) = &picture
+            && self.seat.is_some()
+            && (key || error.is_of_the_gpu())
+        {
+            let (why, lost) = (error.in_full(), error.is_of_the_gpu());
+            self.stand_up(why, lost, frame.arrived)?;
+            if key {
+                picture = self.attempt(frame, stamp);
+            }
+        }
         if picture.is_err() {
             self.continuity.lost();
             self.inner.flush();
         }
         Ok(picture?.map(Arc::new))
+    }
+
+    /// Feeds one access unit and brings its picture to memory.
+    fn attempt(&mut self, frame: &VideoFrame, stamp: i64) -> Result<Option<Picture>, Error> {
+        let Some(video) = self.run(&frame.data, stamp)? else { return Ok(None) };
+        let on_gpu = ffmpeg::cuda::is_on_gpu(&video);
+        let picture = samples::accept(video, stamp)?;
+        self.note(on_gpu, frame.arrived);
+        Ok(Some(picture))
+    }
+
+    /// A picture came, from there.
+    fn note(&mut self, on_gpu: bool, now: Instant) {
+        let to = match &self.seat {
+            Some(seat) if on_gpu => seat.engine(),
+            _ => Engine::Software,
+        };
+        if on_gpu {
+            self.turn.worked(now);
+            self.reason.clear();
+        } else if self.seat.is_some() && (self.engine != to || self.reason.is_empty()) {
+            // FFmpeg went on in software by itself.
+            self.turn.failed(now);
+            NOT_TAKEN.clone_into(&mut self.reason);
+        }
+        self.engine = to;
+    }
+
+    /// Opens FFmpeg's decoder anew on a GPU, where there is one that may be tried; the next frame
+    /// must be a keyframe. Otherwise, and when that fails, all stays as it is.
+    fn sit_down(&mut self, now: Instant) {
+        if !self.turn.is_ready(now) {
+            return;
+        }
+        let Some(seat) = self.engines.seat() else { return };
+        let opened = seat.and_then(|seat| {
+            let inner = open::open(self.codec, Some(&seat)).map_err(|error| error.in_full())?;
+            Ok((inner, seat))
+        });
+        match opened {
+            Ok((inner, seat)) => {
+                (self.inner, self.seat) = (inner, Some(seat));
+                self.reason.clear();
+            }
+            Err(why) => {
+                self.turn.failed(now);
+                self.reason = why;
+            }
+        }
+    }
+
+    /// The GPU failed the stream: FFmpeg's decoder is opened anew on the processor, and knows
+    /// nothing. `lost`: the GPU failed altogether.
+    fn stand_up(&mut self, why: String, lost: bool, now: Instant) -> Result<(), Error> {
+        self.turn.failed(now);
+        self.inner = open::open(self.codec, None)?;
+        if let Some(seat) = self.seat.take().filter(|_| lost) {
+            seat.lost();
+        }
+        (self.reason, self.engine) = (why, Engine::Software);
+        Ok(())
     }
 
     /// Feeds one access unit and takes out its picture.
@@ -172,125 +267,6 @@ impl Decoder {
                 Err(ff::Error::Other { errno: ff::error::EAGAIN }) => return Ok(found),
                 Err(error) => return Err(Error::Refused(error)),
             }
-        }
-    }
-}
-
-/// Which frames may be decoded and shown. Pure.
-#[derive(Debug)]
-struct Continuity {
-    waiting: bool,
-}
-
-impl Default for Continuity {
-    fn default() -> Self {
-        Self { waiting: true }
-    }
-}
-
-impl Continuity {
-    /// Whether to decode a frame. What the transport calls a keyframe does not count, what the
-    /// bytes say does.
-    fn admit(&mut self, content: Content, contiguous: bool) -> bool {
-        match content {
-            Content::Headers => {
-                self.waiting |= !contiguous;
-                return true;
-            }
-            Content::Key => self.waiting = false,
-            Content::Delta => self.waiting |= !contiguous,
-        }
-        !self.waiting
-    }
-
-    fn lost(&mut self) {
-        self.waiting = true;
-    }
-}
-
-fn find(codec: VideoCodec) -> Option<ff::Codec> {
-    match codec {
-        VideoCodec::H264 => ff::decoder::find(ff::codec::Id::H264),
-        VideoCodec::Vp8 => ff::decoder::find(ff::codec::Id::VP8),
-        VideoCodec::Vp9 => ff::decoder::find(ff::codec::Id::VP9),
-        // FFmpeg's own AV1 decoder needs hardware.
-        VideoCodec::Av1 => ff::decoder::find_by_name("libdav1d"),
-    }
-}
-
-fn accept(video: Video, stamp: i64) -> Result<Picture, Error> {
-    if video.pts() != Some(stamp) {
-        return Err(Error::Reordered);
-    }
-    let format = video.format();
-    let planar = matches!(format, Pixel::YUV420P | Pixel::YUVJ420P);
-    if planar && ffmpeg::is_whole(&video) {
-        return Picture::from_ffmpeg(video).ok_or(Error::Damaged);
-    }
-    convert(video).ok_or_else(|| Error::Format(format!("{format:?}")))
-}
-
-/// Brings any format to 8-bit 4:2:0, or a cropped picture to planes of its own. Rare (screens in
-/// 4:4:4, 10 bits), so the converter is not kept.
-fn convert(mut video: Video) -> Option<Picture> {
-    // The older full-range formats would be squeezed into limited range; the range is a property
-    // of the picture here.
-    let plain = match video.format() {
-        Pixel::YUVJ420P => Some(Pixel::YUV420P),
-        Pixel::YUVJ422P => Some(Pixel::YUV422P),
-        Pixel::YUVJ444P => Some(Pixel::YUV444P),
-        _ => None,
-    };
-    if let Some(plain) = plain {
-        video.set_format(plain);
-        video.set_color_range(ff::color::Range::JPEG);
-    }
-    let mut scaler = ff::software::scaling::Context::get(
-        video.format(),
-        video.width(),
-        video.height(),
-        Pixel::YUV420P,
-        video.width(),
-        video.height(),
-        ff::software::scaling::Flags::BILINEAR,
-    )
-    .ok()?;
-    let mut converted = Video::new(Pixel::YUV420P, video.width(), video.height());
-    scaler.run(&video, &mut converted).ok()?;
-    ffmpeg::copy_colour(&video, &mut converted);
-    Picture::from_ffmpeg(converted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_shown_between_a_loss_and_the_next_keyframe() {
-        use Content::{Delta, Headers, Key};
-        // (content, contiguous, error afterwards, whether it is decoded, whether a key is needed)
-        let steps = [
-            (Delta, true, false, false, true),
-            (Headers, true, false, true, true),
-            (Key, true, false, true, false),
-            (Delta, true, false, true, false),
-            (Delta, false, false, false, true),
-            (Delta, true, false, false, true),
-            (Key, false, false, true, false),
-            (Delta, true, true, true, true),
-            (Delta, true, false, false, true),
-            (Key, true, true, true, true),
-            (Key, true, false, true, false),
-            (Headers, false, false, true, true),
-            (Delta, true, false, false, true),
-        ];
-        let mut continuity = Continuity::default();
-        for (i, (content, contiguous, error, decoded, waiting)) in steps.into_iter().enumerate() {
-            assert_eq!(continuity.admit(content, contiguous), decoded, "step {i}");
-            if error {
-                continuity.lost();
-            }
-            assert_eq!(continuity.waiting, waiting, "step {i}");
         }
     }
 }

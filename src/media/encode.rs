@@ -11,8 +11,9 @@ use ffmpeg_next as ff;
 
 mod fit;
 mod open;
+pub(super) mod renumber;
 
-use super::{Colour, Picture, VideoCodec, bitstream, ffmpeg};
+use super::{Colour, Engine, Engines, Picture, VideoCodec, bitstream, ffmpeg};
 
 /// Least bits a second: below it no encoder here holds a picture together.
 pub const MIN_BITRATE: u32 = 50_000;
@@ -96,6 +97,9 @@ pub enum Error {
     /// The encoder gave no packet for a picture.
     #[error("the encoder kept the picture back")]
     Withheld,
+    /// What the GPU's encoder wrote cannot be spliced into a source's stream.
+    #[error("the GPU writes streams that cannot be spliced")]
+    Foreign,
 }
 
 /// One codec, opened for one size. Not for use from several threads; open, use and drop it on one.
@@ -107,6 +111,9 @@ pub struct Encoder {
     /// Frame rate it was opened with: x264 counts time in pictures.
     opened_fps: f32,
     next: i64,
+    engine: Engine,
+    /// Why a GPU does not encode although one was wanted; empty otherwise.
+    reason: String,
 }
 
 impl std::fmt::Debug for Encoder {
@@ -116,25 +123,64 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// Opens an encoder. The first picture becomes a keyframe.
+    /// Opens an encoder on the processor. The first picture becomes a keyframe.
+    ///
+    /// # Errors
+    /// When there is none for the codec or the size, or it does not open.
     pub fn open(config: Config) -> Result<Self, Error> {
+        Self::with(config, Engine::Software)
+    }
+
+    /// Opens an encoder on the next GPU, or on the processor where none can be used: VP8 always.
+    ///
+    /// # Errors
+    /// As for [`Encoder::open`].
+    pub fn open_on(config: Config, engines: &Engines) -> Result<Self, Error> {
+        let gpu = engines.encoder().filter(|_| config.codec == VideoCodec::H264);
+        let Some(number) = gpu else { return Self::open(config) };
+        Self::open_on_gpu(config, number).or_else(|error| {
+            let reason = in_full(&error);
+            Ok(Self { reason, ..Self::open(config)? })
+        })
+    }
+
+    /// Opens an encoder on this GPU.
+    ///
+    /// # Errors
+    /// As for [`Encoder::open`], and when the GPU has no encoder, or none that is free.
+    pub(super) fn open_on_gpu(config: Config, number: u32) -> Result<Self, Error> {
+        Self::with(config, Engine::Nvenc(number))
+    }
+
+    fn with(config: Config, engine: Engine) -> Result<Self, Error> {
         ffmpeg::init();
         let config = Config {
             bitrate_bps: config.bitrate_bps.max(MIN_BITRATE),
             fps: config.fps.clamp(1.0, 240.0),
             ..config
         };
-        let inner = open::open(&config)?;
+        let inner = open::open(&config, engine)?;
         let (width, height) = open::coded_size(&config);
         let convert = config.codec == VideoCodec::Vp8 && config.colour.full_range;
         let fitted = (convert || (width, height) != (config.width, config.height))
             .then(|| Picture::new(width, height));
-        Ok(Self { config, inner, fitted, opened_fps: config.fps, next: 0 })
+        let (opened_fps, reason) = (config.fps, String::new());
+        Ok(Self { config, inner, fitted, opened_fps, next: 0, engine, reason })
     }
 
     /// What it was opened for, with the rate it has now.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What encodes.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Why a GPU does not encode although one was wanted; empty otherwise.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// The size that viewers see: [`Config`]'s, but even for H.264, where a last column or row is
@@ -143,13 +189,27 @@ impl Encoder {
         open::coded_size(&self.config)
     }
 
-    /// Encodes one picture, as a keyframe if asked.
+    /// Encodes one picture, as a keyframe if asked. A GPU that fails is left: the picture is
+    /// encoded by the processor, as a keyframe.
+    ///
+    /// # Errors
+    /// When the picture has another size, or cannot be encoded.
     pub fn encode(&mut self, picture: &Picture, force_keyframe: bool) -> Result<Encoded, Error> {
         let expected = (self.config.width, self.config.height);
         let got = (picture.width(), picture.height());
         if got != expected {
             return Err(Error::Changed { expected, got });
         }
+        match self.attempt(picture, force_keyframe) {
+            Err(error) if self.engine != Engine::Software => {
+                *self = Self { reason: in_full(&error), ..Self::open(self.config)? };
+                self.attempt(picture, true)
+            }
+            encoded => encoded,
+        }
+    }
+
+    fn attempt(&mut self, picture: &Picture, force_keyframe: bool) -> Result<Encoded, Error> {
         let squeeze = self.config.codec == VideoCodec::Vp8 && self.config.colour.full_range;
         let source = match &mut self.fitted {
             Some(fitted) => {
@@ -206,10 +266,21 @@ impl Encoder {
             Err(error) => return Err(Error::Refused(error)),
         }
         let data = packet.data().filter(|data| !data.is_empty()).ok_or(Error::Withheld)?;
-        let data = match self.config.codec {
-            VideoCodec::H264 => Arc::from(&*bitstream::strip(data)),
+        let data = match (self.config.codec, self.engine) {
+            (VideoCodec::H264, Engine::Software) => Arc::from(&*bitstream::strip(data)),
+            (VideoCodec::H264, _) => {
+                renumber::renumber(&bitstream::strip(data)).ok_or(Error::Foreign)?.into()
+            }
             _ => Arc::from(data),
         };
         Ok(Encoded { data, keyframe: packet.is_key() })
+    }
+}
+
+/// An error with what is behind it, in one line.
+fn in_full(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
     }
 }

@@ -4,6 +4,7 @@ pub mod bitstream;
 pub mod clock;
 pub mod decode;
 pub mod encode;
+pub mod engines;
 pub(crate) mod ffmpeg;
 mod frame;
 mod link;
@@ -14,6 +15,7 @@ mod rect;
 mod tests;
 pub mod thumb;
 
+pub use engines::{Engine, Engines};
 pub use frame::{AudioFrame, Kind, Source, VideoCodec, VideoFrame};
 pub use link::Link;
 pub use picture::{Colour, Picture, Plane, PlaneMut};

@@ -120,6 +120,25 @@ impl Picture {
         ffmpeg::is_whole(&frame).then_some(Self { frame })
     }
 
+    /// Takes a frame that came down from a GPU, luma and chromas by turns (NV12), apart. `None`
+    /// when it is not one with whole rows. Panics when memory is out.
+    pub(crate) fn from_nv12(frame: &Video) -> Option<Self> {
+        let [luma, chroma] = ffmpeg::cuda::nv12(frame)?;
+        let mut picture = Self { frame: Video::new(Pixel::YUV420P, frame.width(), frame.height()) };
+        ffmpeg::copy_colour(frame, &mut picture.frame);
+        let [mut y, mut u, mut v] = picture.planes_mut();
+        for row in 0..luma.height {
+            y.row_mut(row).copy_from_slice(luma.row(row));
+        }
+        for row in 0..chroma.height {
+            let pairs = chroma.row(row).as_chunks::<2>().0;
+            for ((u, v), pair) in u.row_mut(row).iter_mut().zip(v.row_mut(row)).zip(pairs) {
+                [*u, *v] = *pair;
+            }
+        }
+        Some(picture)
+    }
+
     /// The frame behind the picture, for an encoder.
     pub(crate) fn as_ffmpeg(&self) -> &Video {
         &self.frame

@@ -11,9 +11,9 @@ use crate::livekit::UpstreamCommand;
 use crate::media::clock::{self, ReleaseClock};
 use crate::media::decode::Decoder;
 use crate::media::thumb::Thumb;
-use crate::media::{Link, Picture, VideoCodec, VideoFrame};
+use crate::media::{Engine, Link, Picture, Source, VideoCodec, VideoFrame};
 use crate::telemetry::trace::Milestone;
-use crate::telemetry::{Direction, Processor};
+use crate::telemetry::{Direction, OnEngine, Processor, Step};
 
 /// RTP ticks a second of any video codec.
 const VIDEO_CLOCK: u32 = 90_000;
@@ -38,8 +38,12 @@ pub(super) struct Decoded {
 pub(super) struct Stage {
     links: Links,
     track: String,
+    room: String,
+    source: Source,
     next: SyncSender<release::Input>,
     decoder: Option<Decoder>,
+    /// What decodes, as it was last told.
+    told: Option<(Engine, OnEngine)>,
     clock: ReleaseClock,
     before: Option<(Thumb, Arc<Grid>)>,
     activity: Activity,
@@ -52,8 +56,11 @@ impl Stage {
         Self {
             links: links.clone(),
             track: spec.track.clone(),
+            room: spec.room.clone(),
+            source: spec.source,
             next,
             decoder: None,
+            told: None,
             clock,
             before: None,
             activity: Activity::default(),
@@ -90,7 +97,7 @@ impl Stage {
     /// only that helps.
     fn decode(&mut self, frame: &VideoFrame) -> Option<Arc<Picture>> {
         if self.decoder.as_ref().is_none_or(|d| d.codec() != frame.codec) {
-            self.decoder = Decoder::open(frame.codec)
+            self.decoder = Decoder::open_on(frame.codec, &self.links.engines)
                 .inspect_err(|error| tracing::error!(%error, "no decoder"))
                 .ok();
         }
@@ -109,7 +116,28 @@ impl Stage {
             let track = self.track.clone();
             let _ = self.links.upstream.try_send(UpstreamCommand::RequestKeyframe { track });
         }
+        if picture.is_some() {
+            self.tell();
+        }
         picture
+    }
+
+    /// Says what decodes, at first and when it is another engine.
+    fn tell(&mut self) {
+        let Some(decoder) = self.decoder.as_ref() else { return };
+        let engine = decoder.engine();
+        if self.told.as_ref().is_some_and(|(told, _)| *told == engine) {
+            return;
+        }
+        let (room, source, reason) = (&self.room, self.source, decoder.reason());
+        if reason.is_empty() {
+            tracing::info!(room, ?source, decoder = %engine, "decoding");
+        } else {
+            tracing::warn!(room, ?source, decoder = %engine, reason, "decoding, not on a GPU");
+        }
+        self.links.figures.decoder(source, engine);
+        let counted = self.links.metrics.on_engine(Step::Decode, engine.label());
+        self.told = Some((engine, counted));
     }
 
     fn describe(&mut self, frame: &VideoFrame, picture: Arc<Picture>, due: Instant) -> Decoded {

@@ -1,10 +1,11 @@
 //! What a stream did, counted where it happens and read by anyone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::media::{Engine, Source};
 use crate::session::{Frames, Percentiles, Statistics};
 
 /// One millisecond a bucket; the last holds everything longer.
@@ -27,6 +28,10 @@ pub(crate) struct Figures {
     held: AtomicU64,
     latency: Vec<AtomicU64>,
     detections: Mutex<BTreeMap<String, u64>>,
+    /// What decodes each track.
+    decoders: Mutex<BTreeMap<Source, Engine>>,
+    /// What encodes each track, or did last.
+    encoders: Mutex<BTreeMap<Source, Engine>>,
 }
 
 impl Default for Figures {
@@ -44,6 +49,8 @@ impl Default for Figures {
             held: AtomicU64::new(0),
             latency: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             detections: Mutex::default(),
+            decoders: Mutex::default(),
+            encoders: Mutex::default(),
         }
     }
 }
@@ -58,6 +65,16 @@ impl Figures {
     /// Notes the delay in effect.
     pub(crate) fn held(&self, delay: Duration) {
         self.held.store(u64::try_from(delay.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Notes what decodes a track.
+    pub(crate) fn decoder(&self, track: Source, engine: Engine) {
+        self.decoders.lock().unwrap_or_else(|e| e.into_inner()).insert(track, engine);
+    }
+
+    /// Notes what encodes a track.
+    pub(crate) fn encoder(&self, track: Source, engine: Engine) {
+        self.encoders.lock().unwrap_or_else(|e| e.into_inner()).insert(track, engine);
     }
 
     /// Counts one finding that is covered.
@@ -87,6 +104,8 @@ impl Figures {
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
             forwarded_share: self.forwarded_share(),
+            decoder: words(&self.decoders),
+            encoder: words(&self.encoders),
             ..Statistics::default()
         }
     }
@@ -112,6 +131,13 @@ impl Figures {
         let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| at(share).map(|ms| ms as f64));
         Percentiles { p50, p95, p99 }
     }
+}
+
+/// The engines of all tracks, each once.
+fn words(engines: &Mutex<BTreeMap<Source, Engine>>) -> String {
+    let engines = engines.lock().unwrap_or_else(|e| e.into_inner());
+    let each: BTreeSet<Engine> = engines.values().copied().collect();
+    each.iter().map(Engine::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -144,6 +170,19 @@ mod tests {
             count.fetch_add(by, Relaxed);
         }
         assert_eq!(figures.statistics().forwarded_share, 0.5);
+    }
+
+    #[test]
+    fn each_engine_is_named_once() {
+        let figures = Figures::default();
+        assert_eq!(figures.statistics().decoder, "");
+        figures.decoder(Source::Camera, Engine::Nvdec(1));
+        figures.decoder(Source::Screen, Engine::Nvdec(1));
+        assert_eq!(figures.statistics().decoder, "NVDEC of GPU 1");
+        figures.decoder(Source::Screen, Engine::Software);
+        figures.encoder(Source::Screen, Engine::Software);
+        assert_eq!(figures.statistics().decoder, "software, NVDEC of GPU 1");
+        assert_eq!(figures.statistics().encoder, "software");
     }
 
     #[test]

@@ -25,12 +25,13 @@ use tokio::sync::mpsc;
 use crate::censor::Policy;
 use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock::{self, Rebase};
-use crate::media::{Source, VideoFrame};
+use crate::media::{Engines, Source, VideoFrame};
 use crate::runtime::{Joined, Permits, Thread};
 use crate::session::Event;
 use crate::telemetry::trace::StreamTrace;
 use crate::telemetry::{Metrics, Outcome, RoomMetrics};
 
+mod album;
 pub(crate) mod audio;
 #[cfg(feature = "test-hooks")]
 pub mod bench;
@@ -114,8 +115,12 @@ pub(crate) struct Links {
     pub delay: Arc<Delay>,
     /// How many streams may encode at a time.
     pub encoders: Arc<Permits>,
+    /// What decodes and encodes.
+    pub engines: Engines,
     /// The stream's trace.
     pub trace: StreamTrace,
+    /// Draws what was found, where the rules want it; `None`: nobody does.
+    pub thumbnails: Option<crate::thumbnail::Service>,
 }
 
 impl Links {

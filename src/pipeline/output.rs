@@ -13,9 +13,9 @@ use crate::censor;
 use crate::livekit::{Outgoing, UpstreamCommand};
 use crate::media::clock;
 use crate::media::encode::{self, Encoded, Encoder, RateChange};
-use crate::media::{Picture, Source, VideoCodec};
+use crate::media::{Engine, Picture, Source, VideoCodec};
 use crate::telemetry::trace::Splices;
-use crate::telemetry::{Direction, Processor};
+use crate::telemetry::{Direction, OnEngine, Processor, Step};
 
 /// How often the encoder's rate follows the source's.
 const RATE_STEP: Duration = Duration::from_secs(1);
@@ -45,6 +45,8 @@ pub(super) struct Output {
     timeline: Timeline,
     switch: Switch,
     encoder: Option<Encoder>,
+    /// What encodes, as it was last told; `None` while no encoder is open.
+    told: Option<(Engine, OnEngine)>,
     /// When the encoder was last needed.
     needed: Option<Instant>,
     /// Where pictures are covered; holds the last covered one.
@@ -93,6 +95,7 @@ impl Output {
             timeline,
             switch: Switch::new(config),
             encoder: None,
+            told: None,
             needed: None,
             canvas: None,
             shown: None,
@@ -192,7 +195,7 @@ impl Output {
         }
         let idle = |needed| decoded.frame.due.saturating_duration_since(needed) > IDLE;
         if self.needed.is_some_and(idle) {
-            (self.encoder, self.canvas, self.needed) = (None, None, None);
+            (self.encoder, self.canvas, self.needed, self.told) = (None, None, None, None);
         }
         left
     }
@@ -265,14 +268,32 @@ impl Output {
     }
 
     fn open(&self, picture: &Picture, codec: VideoCodec) -> Result<Encoder, encode::Error> {
-        Encoder::open(encode::Config {
+        let config = encode::Config {
             codec,
             width: picture.width(),
             height: picture.height(),
             bitrate_bps: self.rate.target(),
             fps: self.rate.fps(),
             colour: picture.colour(),
-        })
+        };
+        Encoder::open_on(config, &self.links.engines)
+    }
+
+    /// Says what encodes, at first and when it is another engine.
+    fn tell(&mut self, encoder: &Encoder) {
+        let engine = encoder.engine();
+        if self.told.as_ref().is_some_and(|(told, _)| *told == engine) {
+            return;
+        }
+        let (room, source, reason) = (&self.room, self.source, encoder.reason());
+        if reason.is_empty() {
+            tracing::info!(room, ?source, encoder = %engine, "encoding");
+        } else {
+            tracing::warn!(room, ?source, encoder = %engine, reason, "encoding, not on a GPU");
+        }
+        self.links.figures.encoder(source, engine);
+        let counted = self.links.metrics.on_engine(Step::Encode, engine.label());
+        self.told = Some((engine, counted));
     }
 
     fn encode(
@@ -298,6 +319,7 @@ impl Output {
             }
         }
         let encoded = encoder.encode(picture, keyframe)?;
+        self.tell(&encoder);
         self.encoder = Some(encoder);
         self.links.room.processing(Processor::Encode).observe_time(began.elapsed());
         self.links.metrics.global().encoded_frames.inc();

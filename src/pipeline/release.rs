@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
+use super::album::Pictures;
 use super::cascade;
 use super::decode::Decoded;
 use super::delay::Settler;
@@ -14,7 +15,7 @@ use super::guard::{self, Guard, Reason, Step, Verdict};
 use super::sightings::{Sighting, Sightings};
 use super::text;
 use super::{Controls, Links, Spec};
-use crate::censor::{OnFailure, Policy};
+use crate::censor::{OnFailure, Policy, Region};
 use prometheus_client::metrics::counter::Counter;
 use uuid::Uuid;
 
@@ -85,6 +86,8 @@ pub(super) struct Stage {
     answers: SyncSender<Input>,
     text: text::Desk,
     sightings: Sightings,
+    /// Thumbnails of what is told of.
+    pictures: Pictures,
     /// The stretch of unverified frames that is going on.
     unverified: Option<Unverified>,
     /// The metric of each class met so far.
@@ -105,6 +108,7 @@ impl Stage {
         let settler = Settler::new(links.delay.needed(spec.source));
         let stream = spec.stream.as_u128() as u64;
         let text = text::Desk::new(stream, links.detect.reader(), &policy);
+        let pictures = Pictures::new(&spec, &links, &policy);
         Self {
             spec,
             links,
@@ -119,6 +123,7 @@ impl Stage {
             answers,
             text,
             sightings: Sightings::default(),
+            pictures,
             unverified: None,
             counted: HashMap::new(),
         }
@@ -191,6 +196,7 @@ impl Stage {
             self.policy = self.controls.policy();
             self.guard.set_policy(self.policy.clone());
             self.text.set_policy(&self.policy);
+            self.pictures.set_policy(&self.policy);
         }
         self.guard.set_covering(self.controls.covering.load(Relaxed));
     }
@@ -200,6 +206,7 @@ impl Stage {
         else {
             return;
         };
+        self.pictures.asked(index);
         let detectors = !self.policy.classes.is_empty();
         let now = clock::now();
         self.text.expect(index, detectors, now);
@@ -241,8 +248,9 @@ impl Stage {
             Ok(findings) => {
                 self.links.figures.analysed.fetch_add(1, Relaxed);
                 self.links.trace.reach(Milestone::Verdict, clock::now());
+                let also = self.covers(findings);
                 for finding in findings {
-                    self.report(finding, index, None);
+                    self.report(finding, index, None, &also);
                 }
                 for sighting in self.sightings.rest(clock::now()) {
                     self.tell(&sighting);
@@ -270,8 +278,10 @@ impl Stage {
                     self.links.figures.analysed.fetch_add(1, Relaxed);
                     self.links.trace.reach(Milestone::Verdict, clock::now());
                 }
-                for found in found {
-                    self.report(&found.into(), index, found.rule.as_ref());
+                let findings: Vec<Finding> = found.iter().map(Finding::from).collect();
+                let also = self.covers(&findings);
+                for (finding, found) in findings.iter().zip(found) {
+                    self.report(finding, index, found.rule.as_ref(), &also);
                 }
                 if !found.is_empty() {
                     self.prepare(index);
@@ -304,7 +314,13 @@ impl Stage {
 
     /// Counts a finding that the rules cover, and tells of it, and of the `rule` that forbids a
     /// word, when that is due.
-    fn report(&mut self, finding: &Finding, index: u64, rule: Option<&Arc<str>>) {
+    fn report(
+        &mut self,
+        finding: &Finding,
+        index: u64,
+        rule: Option<&Arc<str>>,
+        also: &Arc<[Region]>,
+    ) {
         if !self.counts(finding) {
             return;
         }
@@ -314,12 +330,18 @@ impl Stage {
             .entry(finding.class.clone())
             .or_insert_with(|| room.detections(&finding.class))
             .inc();
+        self.pictures.found(finding, index, also);
         if let Some(sighting) = self.sightings.see(finding, index, rule, clock::now()) {
             self.tell(&sighting);
         }
     }
 
-    fn tell(&self, sighting: &Sighting) {
+    /// What is covered in a thumbnail because of these findings of its frame.
+    fn covers(&self, findings: &[Finding]) -> Arc<[Region]> {
+        self.pictures.covers(findings.iter().filter(|one| self.counts(one)), &self.policy)
+    }
+
+    fn tell(&mut self, sighting: &Sighting) {
         let Rect { x, y, w, h } = sighting.rect;
         let id = Uuid::now_v7();
         let _ = self.links.events.send(Event::Detection(Detection {
@@ -334,12 +356,15 @@ impl Stage {
             frame: sighting.frame,
             findings: sighting.findings,
             rule: sighting.rule.as_deref().map(ToOwned::to_owned),
+            has_thumbnail: false,
         }));
+        self.pictures.told(&sighting.class, sighting.frame, id);
     }
 
     fn release(&mut self, index: u64, verdict: Verdict) {
         let Some(decoded) = self.held.pop_front() else { return };
         debug_assert_eq!(decoded.frame.index, index);
+        self.pictures.released(index, &decoded.picture, &verdict, self.policy.mode);
         self.count(&verdict);
         self.episode(&verdict);
         let keep = self.policy.on_failure == OnFailure::Freeze;

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::censor::{Document, Policy};
 use crate::livekit::Credentials;
+use crate::media::Engines;
 use crate::pipeline::Watch;
-use crate::store::{Detection, Saved, Scope};
+use crate::store::{Detection, Saved, Scope, Thumbnail};
 use crate::telemetry::StreamState;
 use crate::telemetry::trace::Tracer;
 
@@ -46,6 +47,10 @@ pub struct Settings {
     pub limits: Limits,
     /// Takes the traces of streams.
     pub tracer: Tracer,
+    /// Draws what was found, where the rules want it; `None`: nobody does.
+    pub thumbnails: Option<crate::thumbnail::Service>,
+    /// What decodes and encodes.
+    pub engines: Engines,
 }
 
 impl Settings {
@@ -156,6 +161,10 @@ pub struct Statistics {
     pub bytes_out: u64,
     /// Share of the released frames that were the source's own, bit for bit; 0 to 1.
     pub forwarded_share: f64,
+    /// What decodes the stream: `software`, or `NVDEC of GPU 0`; empty before the first picture.
+    pub decoder: String,
+    /// What encodes it where something is covered, or did last; empty when nothing ever was.
+    pub encoder: String,
 }
 
 /// Frames by what became of them.
@@ -301,6 +310,8 @@ pub enum Command {
         room: Option<String>,
         /// Rules on top of the room's.
         rules: Box<Document>,
+        /// In their place.
+        replace: bool,
         /// All levels laid over each other and what they mean; or every problem at once.
         reply: oneshot::Sender<Result<(Document, Policy), Vec<String>>>,
     },
@@ -381,6 +392,10 @@ pub enum Event {
     /// Something was found and covered: at once when it appears, then once a second and class.
     #[serde(rename = "detection")]
     Detection(Detection),
+    /// The picture of a detection that was told of before. The picture itself is at
+    /// `/censorship/events/{id}/thumbnail`.
+    #[serde(rename = "thumbnail")]
+    Thumbnail(Thumbnail),
     /// A detector stopped answering.
     #[serde(rename = "detector.degraded")]
     Degraded {
@@ -455,8 +470,9 @@ impl Manager {
     }
 
     /// What would hold in a room (`None`: in a room without rules of its own) with `rules` on top:
-    /// all levels laid over each other, and what they mean with what feedback has moved. The inner
-    /// error names everything that is wrong with `rules`. Nothing changes.
+    /// all levels laid over each other, and what they mean with what feedback has moved. With
+    /// `replace` the rules stand in the place of those that are kept of the room, or of the global
+    /// ones. The inner error names everything that is wrong with `rules`. Nothing changes.
     ///
     /// # Errors
     ///
@@ -465,9 +481,10 @@ impl Manager {
         &self,
         room: Option<String>,
         rules: Document,
+        replace: bool,
     ) -> Result<Result<(Document, Policy), Vec<String>>, Closed> {
         let rules = Box::new(rules);
-        self.ask(|reply| Command::Preview { room, rules, reply }).await.ok_or(Closed)
+        self.ask(|reply| Command::Preview { room, rules, replace, reply }).await.ok_or(Closed)
     }
 
     /// Makes rules hold that the database has taken; on running streams at once. Those of a room

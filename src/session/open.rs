@@ -120,7 +120,9 @@ impl Opening {
             figures: self.figures,
             delay: Arc::new(Delay::new(&self.policy)),
             encoders: self.encoders,
+            engines: self.settings.engines.clone(),
             trace: self.trace,
+            thumbnails: self.settings.thumbnails.clone(),
         };
         let (spec, policy, controls) = (self.spec, self.policy, self.controls);
         let stream =

@@ -161,8 +161,8 @@ impl Registry {
             Command::Configured(room, reply) => {
                 let _ = reply.send(self.configured(&room, &self.said(&room).rules));
             }
-            Command::Preview { room, rules, reply } => {
-                let _ = reply.send(self.preview(&room.unwrap_or_default(), &rules));
+            Command::Preview { room, rules, replace, reply } => {
+                let _ = reply.send(self.preview(&room.unwrap_or_default(), &rules, replace));
             }
             Command::SetRules { scope, saved, reply } => {
                 self.set_rules(scope, *saved);
@@ -417,7 +417,8 @@ mod tests {
     use crate::media::Picture;
     use crate::pipeline::Watch;
     use crate::runtime::{Exit, Supervisor};
-    use crate::session::Limits;
+    use crate::session::{Kept, Limits};
+    use crate::store::{Saved, Scope};
     use crate::telemetry::trace::Tracer;
 
     /// A model that finds nothing.
@@ -459,6 +460,8 @@ mod tests {
             enabled: true,
             limits,
             tracer: Tracer::default(),
+            thumbnails: None,
+            engines: crate::media::Engines::default(),
         }
     }
 
@@ -473,6 +476,45 @@ mod tests {
         assert!(!on.classes.is_empty() && on.text.is_some());
         let off = Settings { enabled: false, ..settings(limits) }.policy(&rules);
         assert!(off.classes.is_empty() && off.text.is_none());
+    }
+
+    #[tokio::test]
+    async fn rules_are_tried_over_what_is_kept_or_in_its_place() {
+        let limits = Limits { max_cpu: 0.0, max_streams: 1, stream_cpu: 0.1, looks: 5.0 };
+        let config = detect::Config { workers: 1, ..detect::Config::default() };
+        let detect = detect::Service::start_with(&config, vec![Arc::new(Blind)], |_| {}).unwrap();
+        let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        let (_load, load) = watch::channel(Load::default());
+        let events = broadcast::Sender::new(4);
+        let below = Settings {
+            rules: document(r#"{"classes": {"FACE_FEMALE": {"threshold": 0.3}}}"#),
+            ..settings(limits)
+        };
+        let (_, registry) = Registry::new(below, detect, metrics, events, load);
+        let saved = |text| Saved { version: 1, document: Some(document(text)) };
+        let registry = registry.recall(Kept {
+            rules: vec![
+                (Scope::Global, saved(r#"{"padding": 0.3}"#)),
+                (Scope::Room("stage".into()), saved(r#"{"delayMs": 900}"#)),
+            ],
+            thresholds: vec![("stage".into(), "FACE_FEMALE".into(), 0.6)],
+            ..Kept::default()
+        });
+        let tried = |room, replace| {
+            let (all, policy) =
+                registry.preview(room, &document(r#"{"mode": "instant"}"#), replace).unwrap();
+            (policy.padding, all.delay_ms.is_some(), policy.classes["FACE_FEMALE"].0, policy.mode)
+        };
+        let instant = crate::censor::Mode::Instant;
+        assert_eq!(tried("stage", false), (0.3, true, 0.6, instant), "over all that is kept");
+        assert_eq!(tried("stage", true), (0.3, false, 0.6, instant), "instead of the room's own");
+        assert_eq!(tried("", false), (0.3, false, 0.3, instant), "over the global ones");
+        let (padding, ..) = tried("", true);
+        assert!(padding != 0.3, "instead of the global ones");
+    }
+
+    fn document(text: &str) -> Document {
+        serde_json::from_str(text).unwrap()
     }
 
     fn start(room: &str, origin: Origin) -> Start {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::{AuditEntry, Detection, News, Record, Remembered};
+use super::{AuditEntry, Detection, News, Record, Remembered, Thumbnail};
 use crate::session::State;
 
 /// Detections that may wait; further ones are refused. At one a second, class and stream, an hour
@@ -19,6 +19,10 @@ pub(super) const DETECTIONS: usize = 50_000;
 pub(super) const STREAMS: usize = 10_000;
 /// Rooms, ids of webhooks, lines of the audit log and news that may wait; then the oldest go.
 const NOTES: usize = 4_096;
+/// Pictures that may wait; further ones are refused. Some 3 MB.
+const THUMBNAILS: usize = 1_024;
+/// Pictures in one batch.
+const THUMBNAIL_BATCH: usize = 256;
 /// Detections in one batch: one transaction of some tens of milliseconds.
 const BATCH: usize = 1_024;
 /// How long the first to wait may wait for company.
@@ -36,12 +40,13 @@ pub(super) struct Batch {
     pub audit: Vec<AuditEntry>,
     pub news: Vec<News>,
     pub detections: Vec<Detection>,
+    pub thumbnails: Vec<Thumbnail>,
 }
 
 impl Batch {
     fn len(&self) -> usize {
         let notes = self.rooms.len() + self.webhooks.len() + self.audit.len() + self.news.len();
-        self.streams.len() + notes + self.detections.len()
+        self.streams.len() + notes + self.detections.len() + self.thumbnails.len()
     }
 }
 
@@ -65,6 +70,7 @@ pub(super) struct Backlog {
     audit: VecDeque<AuditEntry>,
     news: VecDeque<News>,
     detections: VecDeque<Detection>,
+    thumbnails: VecDeque<Thumbnail>,
     /// What is being written, or was tried in vain. It stays as it is until it is written: whether
     /// a commit that failed took effect is not known, and only the same batch can be told apart.
     pending: Option<Batch>,
@@ -142,6 +148,16 @@ impl Backlog {
         true
     }
 
+    /// A picture of a detection that came before it; whether there was room for it.
+    pub(super) fn thumbnail(&mut self, thumbnail: Thumbnail, now: Instant) -> bool {
+        let room = self.thumbnails.len() < THUMBNAILS;
+        if room {
+            self.thumbnails.push_back(thumbnail);
+            self.wake(now);
+        }
+        room
+    }
+
     fn wake(&mut self, now: Instant) {
         self.due.get_or_insert(now + LINGER);
     }
@@ -169,6 +185,9 @@ impl Backlog {
         if self.pending.is_none() {
             self.hurried = false;
             let count = self.detections.len().min(BATCH);
+            // A picture is not written before its detection.
+            let all = count == self.detections.len();
+            let pictures = if all { self.thumbnails.len().min(THUMBNAIL_BATCH) } else { 0 };
             let batch = Batch {
                 streams: std::mem::take(&mut self.streams).into_values().collect(),
                 rooms: std::mem::take(&mut self.rooms).into_values().collect(),
@@ -176,6 +195,7 @@ impl Backlog {
                 audit: std::mem::take(&mut self.audit).into(),
                 news: std::mem::take(&mut self.news).into(),
                 detections: self.detections.drain(..count).collect(),
+                thumbnails: self.thumbnails.drain(..pictures).collect(),
             };
             self.pending = (batch.len() > 0).then_some(batch);
         }
@@ -203,14 +223,15 @@ impl Backlog {
         true
     }
 
-    /// Detections are given up first; what is left is tried once more.
+    /// Detections and their pictures are given up first; what is left is tried once more.
     fn refused(&mut self, mut batch: Batch) {
-        if batch.detections.is_empty() {
+        if batch.detections.is_empty() && batch.thumbnails.is_empty() {
             self.lost += (batch.streams.len() + batch.audit.len() + batch.news.len()) as u64;
             return;
         }
         self.lost += batch.detections.len() as u64;
         batch.detections.clear();
+        batch.thumbnails.clear();
         self.pending = (batch.len() > 0).then_some(batch);
     }
 
@@ -218,7 +239,8 @@ impl Backlog {
     pub(super) fn waiting(&self) -> usize {
         let notes = self.rooms.len() + self.webhooks.len() + self.audit.len() + self.news.len();
         let pending = self.pending.as_ref().map_or(0, Batch::len);
-        self.streams.len() + notes + self.detections.len() + pending
+        let found = self.detections.len() + self.thumbnails.len();
+        self.streams.len() + notes + found + pending
     }
 
     /// Detections and streams that were given up since the last call.
@@ -229,6 +251,8 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::Timestamp;
     use proptest::prelude::*;
 
@@ -251,6 +275,7 @@ mod tests {
             frame: 1,
             findings: 1,
             rule: None,
+            has_thumbnail: false,
         }
     }
 
@@ -291,6 +316,31 @@ mod tests {
         assert_eq!(backlog.take_lost(), 1);
         assert!(backlog.done(Outcome::Refused, 0.0, now));
         assert_eq!((backlog.take(), backlog.take_lost()), (None, 1));
+    }
+
+    #[test]
+    fn a_picture_is_not_written_before_its_detection() {
+        let (mut backlog, now) = (Backlog::default(), clock::now());
+        let picture = |of: &Detection| Thumbnail {
+            detection_id: of.id,
+            stream_id: of.stream_id,
+            room: of.room.clone(),
+            jpeg: Arc::default(),
+        };
+        let found: Vec<Detection> = (0..=BATCH).map(|_| detection(Uuid::nil())).collect();
+        for one in &found {
+            assert!(backlog.detection(one.clone(), now));
+            backlog.thumbnail(picture(one), now);
+        }
+        assert_eq!(backlog.thumbnails.len(), THUMBNAILS, "as many as may wait");
+        let first = backlog.take().unwrap();
+        assert_eq!((first.detections.len(), first.thumbnails.len()), (BATCH, 0));
+        assert!(backlog.done(Outcome::Written, 0.0, now));
+        let second = backlog.take().unwrap();
+        assert_eq!((second.detections.len(), second.thumbnails.len()), (1, THUMBNAIL_BATCH));
+        assert!(backlog.done(Outcome::Refused, 0.0, now));
+        assert_eq!(backlog.take().unwrap().thumbnails.len(), THUMBNAIL_BATCH, "the next ones");
+        assert_eq!(backlog.take_lost(), 1, "pictures are no loss");
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub struct Detection {
     /// The word or kind of contact data in the rules that the text matched; never the text itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// Whether a picture of it is kept, at `/censorship/events/{id}/thumbnail`. Of a new detection
+    /// an event `thumbnail` says so, within a second.
+    pub has_thumbnail: bool,
 }
 
 /// Which detections are wanted; `None` takes all.
@@ -80,7 +83,8 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "select id, stream_id, room, kind, class, confidence, x, y, width, height, \
-     frame, findings, rule from censorship_events";
+     frame, findings, rule, (select count(*) from thumbnails where event_id = censorship_events.id) \
+     from censorship_events";
 
 impl Detection {
     /// The hour that it counts in, since 1970.
@@ -124,6 +128,7 @@ impl Detection {
             frame: row.count()?,
             findings: row.count()?,
             rule: row.maybe_text()?,
+            has_thumbnail: row.count()? > 0,
         })
     }
 }

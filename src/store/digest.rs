@@ -100,6 +100,7 @@ mod tests {
                 frame: 0,
                 findings: 10,
                 rule: None,
+                has_thumbnail: false,
             };
             assert_eq!(digest.add(&one, now), None);
         }

@@ -4,7 +4,10 @@ use uuid::Uuid;
 
 use super::backlog::Batch;
 use super::sql::Columns;
-use super::{Backend, Detection, DetectionFilter, Error, Record, Sql, Store, StreamFilter};
+use super::{
+    Backend, Detection, DetectionFilter, Error, Record, Sql, Store, StreamFilter, Thumbnail,
+    thumbnails,
+};
 
 impl Store {
     /// Writes streams and detections as the journal does; `number` must grow from call to call.
@@ -20,6 +23,15 @@ impl Store {
     ) -> Result<(), Error> {
         let batch = Batch { streams, detections, ..Batch::default() };
         self.write_batch(&batch, Uuid::nil(), number).await
+    }
+
+    /// Writes a picture as the journal does.
+    ///
+    /// # Errors
+    ///
+    /// When the database does not answer.
+    pub async fn write_thumbnail(&self, thumbnail: &Thumbnail) -> Result<u64, Error> {
+        self.write(thumbnails::insert(thumbnail)).await
     }
 
     /// How the database would find these detections.

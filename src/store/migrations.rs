@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/0003_processes_and_pages.sql"),
     ),
     (4, "versions of rules", include_str!("../../migrations/0004_rule_versions.sql")),
+    (5, "pictures of detections", include_str!("../../migrations/0005_thumbnails.sql")),
 ];
 
 /// Takes the steps that the database has not taken yet, one at a time and only one process at once.

@@ -29,6 +29,7 @@ mod sql;
 mod streams;
 #[cfg(test)]
 pub(crate) mod tests;
+mod thumbnails;
 mod time;
 mod versions;
 mod webhooks;
@@ -55,6 +56,7 @@ pub use retention::Keeper;
 pub use rooms::Remembered;
 pub use rules::{Saved, Scope, Stale};
 pub use streams::{Filter as StreamFilter, Record};
+pub use thumbnails::Thumbnail;
 pub use time::{at, micros};
 pub use versions::Version;
 pub use writer::JournalActor;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::silence::{LOOK, Silence};
 use super::time::first_id;
-use super::{Error, Sql, Store, micros};
+use super::{Error, Sql, Store, micros, thumbnails};
 use crate::media::clock;
 use crate::runtime::Exit;
 
@@ -32,15 +32,19 @@ pub struct Keeper {
     store: Store,
     /// How long streams, detections and feedback are kept; `None`: for ever.
     keep: Option<SignedDuration>,
+    /// How long pictures of detections are kept.
+    thumbnails: SignedDuration,
     /// The same moment by both clocks.
     began: (Instant, Timestamp),
 }
 
 impl Keeper {
-    /// Keeps streams, detections and feedback for `days`; 0: for ever.
-    pub fn new(store: Store, days: u32) -> Self {
+    /// Keeps streams, detections and feedback for `days` (0: for ever), and pictures of detections
+    /// for `thumbnail_hours`.
+    pub fn new(store: Store, days: u32, thumbnail_hours: u32) -> Self {
+        let thumbnails = SignedDuration::from_hours(thumbnail_hours.into());
         let keep = (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
-        Self { store, keep, began: (clock::now(), Timestamp::now()) }
+        Self { store, keep, thumbnails, began: (clock::now(), Timestamp::now()) }
     }
 
     /// The time that what is old is measured from.
@@ -113,6 +117,7 @@ impl Keeper {
     /// When the database does not answer; what was removed until then is gone.
     pub async fn clean(&self, now: Timestamp) -> Result<u64, Error> {
         let mut rows = self.store.steps(|| webhooks(now - WEBHOOKS)).await?;
+        rows += self.pictures(now).await?;
         let Some(before) = self.keep.and_then(|keep| now.checked_sub(keep).ok()) else {
             return Ok(rows);
         };
@@ -125,6 +130,13 @@ impl Keeper {
         let writers = Sql::new("delete from writers where seen_at < ").bind(micros(before));
         self.store.write(writers).await?;
         Ok(rows)
+    }
+
+    /// Removes the pictures that are too old, and the oldest where there are too many.
+    async fn pictures(&self, now: Timestamp) -> Result<u64, Error> {
+        let Ok(before) = now.checked_sub(self.thumbnails) else { return Ok(0) };
+        let old = self.store.steps(|| thumbnails::before(first_id(before), STEP)).await?;
+        Ok(old + self.store.steps(|| thumbnails::beyond(thumbnails::KEPT, STEP)).await?)
     }
 }
 

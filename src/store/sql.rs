@@ -15,6 +15,7 @@ pub(crate) enum Value {
     Int(i64),
     Float(f64),
     Text(String),
+    Bytes(Vec<u8>),
     NoInt,
     NoText,
 }
@@ -47,6 +48,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::from(value.as_str())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(value.to_vec())
     }
 }
 
@@ -148,6 +155,7 @@ impl Sql {
             Value::Int(value) => query.bind(value),
             Value::Float(value) => query.bind(value),
             Value::Text(value) => query.bind(value),
+            Value::Bytes(value) => query.bind(value),
             Value::NoInt => query.bind(None::<i64>),
             Value::NoText => query.bind(None::<String>),
         })
@@ -202,6 +210,11 @@ impl<'a> Columns<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<String, Error> {
+        let place = self.place();
+        Ok(self.row.try_get(place)?)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         let place = self.place();
         Ok(self.row.try_get(place)?)
     }

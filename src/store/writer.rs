@@ -18,7 +18,9 @@ use super::backlog::{Backlog, Batch, Outcome};
 use super::changes::Area;
 use super::digest::Digest;
 use super::journal::{Journal, Note};
-use super::{AuditEntry, Error, News, Record, Sql, Store, detections, micros, webhooks};
+use super::{
+    AuditEntry, Error, News, Record, Sql, Store, detections, micros, thumbnails, webhooks,
+};
 use crate::media::clock;
 use crate::runtime::Exit;
 use crate::session::{Event, Manager, Origin, State, Statistics, Summary};
@@ -144,6 +146,11 @@ impl JournalActor {
             Event::Detection(detection) => {
                 self.backlog.detection(detection, now);
             }
+            Event::Thumbnail(thumbnail) => {
+                if !self.backlog.thumbnail(thumbnail, now) {
+                    self.journal.metrics.global().thumbnails_dropped.inc();
+                }
+            }
             Event::Degraded { .. } | Event::Recovered { .. } => {}
         }
     }
@@ -165,6 +172,8 @@ impl JournalActor {
                 }
                 return;
             }
+            // Pictures stay here.
+            Event::Thumbnail(_) => return,
             Event::Ended { stream_id, .. } => {
                 if let Some(news) = digest.end(*stream_id) {
                     self.backlog.news(news, now);
@@ -357,6 +366,7 @@ impl Store {
         all.extend(batch.audit.iter().map(AuditEntry::insert));
         all.extend(batch.news.iter().map(News::insert));
         all.extend(detections::insert(&batch.detections, self.instance()));
+        all.extend(batch.thumbnails.iter().map(thumbnails::insert));
         self.transaction(async |connection| {
             let new = Sql::new("insert into writers (id, batch, seen_at) values ")
                 .rows_of([vec![writer.into(), number.into(), micros(now).into()]])

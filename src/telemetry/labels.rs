@@ -84,6 +84,16 @@ labels! {
 }
 
 labels! {
+    /// What an engine does for a track.
+    Step {
+        /// Decode it.
+        Decode = "decode",
+        /// Encode it.
+        Encode = "encode",
+    }
+}
+
+labels! {
     /// Which way a keyframe was asked for.
     Direction {
         /// By us, of the broadcaster.
@@ -196,6 +206,12 @@ pub(super) struct QueueLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct DirectionLabels {
     pub(super) direction: Direction,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TrackLabels {
+    pub(super) step: Step,
+    pub(super) engine: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -148,6 +148,10 @@ pub struct Global {
     pub forwarded_bytes: Counter,
     /// Frames encoded here.
     pub encoded_frames: Counter,
+    /// Pictures of detections that were drawn and told of.
+    pub thumbnails: Counter,
+    /// Pictures that were not drawn or not kept: a queue was full.
+    pub thumbnails_dropped: Counter,
     keyframe_requests: [Counter; 2],
     covered: [Counter; 6],
 }
@@ -333,6 +337,16 @@ impl Global {
             encoded_frames: declare.metric(
                 "scrim_encoded_frames",
                 "Frames encoded here",
+                Counter::default(),
+            ),
+            thumbnails: declare.metric(
+                "scrim_thumbnails",
+                "Pictures of detections that were made",
+                Counter::default(),
+            ),
+            thumbnails_dropped: declare.metric(
+                "scrim_thumbnails_dropped",
+                "Pictures of detections that were left out: a queue was full",
                 Counter::default(),
             ),
             keyframe_requests: Direction::ALL.map(request),

@@ -1,5 +1,6 @@
 //! Logs, metrics and traces, each declared once.
 
+mod engines;
 mod gpu;
 mod histogram;
 mod labels;
@@ -13,10 +14,11 @@ mod text;
 pub mod trace;
 mod usage;
 
+pub use engines::OnEngine;
 pub use gpu::{Gpu, GpuCollector, Gpus, NoGpu};
 pub use histogram::Histogram;
 pub use labels::{
-    Breaker, Direction, Fate, Notice, Outcome, Processor, Reason, Refused, StreamState,
+    Breaker, Direction, Fate, Notice, Outcome, Processor, Reason, Refused, Step, StreamState,
 };
 pub use logging::init;
 pub use metrics::{Global, Metrics, OTHER, ROOMS_MAX, RoomMetrics};

@@ -5,7 +5,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::labels::{
-    Fate, FateLabels, Notice, NoticeLabels, StreamState, StreamStateLabels, VersionLabels,
+    Fate, FateLabels, Notice, NoticeLabels, StreamState, StreamStateLabels, TrackLabels,
+    VersionLabels,
 };
 use super::metrics::{Declare, Metrics, RoomMetrics};
 
@@ -18,6 +19,7 @@ pub(super) struct Service {
     streams: [Gauge; StreamState::ALL.len()],
     spans: [Counter; Fate::ALL.len()],
     notices: [Counter; Notice::ALL.len()],
+    pub(super) tracks: Family<TrackLabels, Gauge>,
 }
 
 impl Service {
@@ -48,6 +50,11 @@ impl Service {
                 "scrim_memory_available_bytes",
                 "Memory that can still be had, of the machine or of the cgroup; 0: not known",
                 Gauge::default(),
+            ),
+            tracks: declare.metric(
+                "scrim_tracks",
+                "Video tracks by what decodes them, and by what encodes them while something does",
+                Family::default(),
             ),
             streams: StreamState::ALL
                 .map(|state| streams.get_or_create_owned(&StreamStateLabels { state })),

@@ -12,7 +12,7 @@ import judge
 
 FILES = (
     "test_setup", "test_media", "test_faults", "test_text", "test_access", "test_security", "test_frames",
-    "test_api", "test_history", "test_drill", "test_monitoring", "test_life",
+    "test_api", "test_history", "test_thumbnails", "test_drill", "test_monitoring", "test_life",
 )
 
 

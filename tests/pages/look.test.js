@@ -44,7 +44,7 @@ test("watching: waiting, a bad address", async () => {
 
 test("a whole broadcast, watched and operated", async () => {
   const room = "evening-show";
-  await stack.coverFaces(room);
+  await stack.coverFaces(room, { record: { thumbnails: true } });
   // A server without a history answers 404, which a browser calls an error.
   const [caster, operator] = [await fresh(), await fresh({ allowed: [/404/] })];
   await caster.goto(`${stack.http}/broadcast`);
@@ -66,6 +66,8 @@ test("a whole broadcast, watched and operated", async () => {
   await check("operate-streams", operator);
   await operator.locator(".tile").click();
   await operator.locator(".detections strong").first().waitFor({ timeout: 60_000 });
+  await operator.locator(".detections").evaluate((list) => list.scrollIntoView());
+  await operator.locator(".detections .thumb img").first().waitFor({ timeout: 30_000 });
   await check("operate-stream", operator);
   // One watches; the broadcaster's preview and the operator's picture are no audience.
   const { viewers } = (await stack.stream(room)).statistics;

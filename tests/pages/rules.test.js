@@ -152,7 +152,9 @@ test("a dry run shows what would be covered, where and why, and what went wrong"
     .waitFor();
   // The rules in the form, which nobody has saved.
   assert.match(asked, /name="rules"\r\n\r\n{"classes":{"FACE_FEMALE":/);
-  assert.doesNotMatch(asked, /name="roomName"/);
+  // In the place of the room's own, with what feedback has moved in the room.
+  assert.match(asked, /name="roomName"\r\n\r\nrehearsal\r\n/);
+  assert.match(asked, /name="replace"\r\n\r\ntrue\r\n/);
   assert.deepEqual(await rulesOf("rehearsal"), {});
   const found = operator.locator(".found li");
   const place = x + width / 2 > (2 * WIDTH) / 3 ? /on the right|top right/ : /middle|top centre/;

@@ -143,11 +143,12 @@ export class Stack {
     return { status: response.status, body: text ? JSON.parse(text) : null };
   }
 
-  /** Faces are covered in this room. */
-  async coverFaces(room) {
+  /** Faces are covered in this room; `more` rules hold besides. */
+  async coverFaces(room, more = {}) {
     const rule = { threshold: 0.25, action: "blur" };
     const answer = await this.call("PUT", `/censorship/rules/${room}`, {
       classes: { FACE_FEMALE: rule, FACE_MALE: rule },
+      ...more,
     });
     if (answer.status !== 200) throw new Error(`rules of ${room}: ${answer.status}`);
   }

@@ -160,6 +160,39 @@ test("who comes late sees a picture at once, and the page measures its own delay
   await until("the stream ends", 20, async () => (await stack.stream(room)).state === "ended");
 });
 
+test("an operator sees covered pictures of what was found", async (t) => {
+  const room = "judged";
+  await stack.coverFaces(room, { record: { thumbnails: true } });
+  const [caster, operator] = [await open(browser), await open(browser)];
+  t.after(() => Promise.all([caster.context().close(), operator.context().close()]));
+  await goLive(caster, room);
+  await shows(caster, "live", 30);
+  const { streamId } = await stack.stream(room);
+  await operator.goto(`${stack.http}/operate#/stream/${streamId}`);
+  const place = operator.locator(".detections .thumb").first();
+  await place.waitFor({ timeout: 60_000 });
+  const { width, height } = await place.boundingBox();
+  // Pictures are asked for when they come into view.
+  await operator.locator(".detections").evaluate((list) => list.scrollIntoView());
+  const picture = operator.locator(".detections .thumb img").first();
+  await picture.waitFor({ timeout: 30_000 });
+  const seen = await picture.evaluate(async (image) => {
+    await image.decode();
+    const { naturalWidth, naturalHeight, alt } = image;
+    return { naturalWidth, naturalHeight, alt };
+  });
+  assert.deepEqual([seen.naturalWidth, seen.naturalHeight], [96, 72]);
+  assert.match(seen.alt, /^Face, .*male, covered, and what is around it$/);
+  // Nothing jumps: a place is as large with its picture as without.
+  const holder = operator.locator(".thumb:has(img)").first();
+  const after = await holder.boundingBox();
+  assert.deepEqual([after.width, after.height], [width, height]);
+  await caster.getByRole("button", { name: "End the stream" }).click();
+  await caster.getByRole("dialog").getByRole("button", { name: "End the stream" }).click();
+  await shows(caster, "ended", 15);
+  assert.deepEqual([caster.errors, operator.errors], [[], []]);
+});
+
 /** Beeps that must have been heard by both, and how long they are listened to, in ms. */
 const BEEPS = 8;
 const HEARD = 20_000;

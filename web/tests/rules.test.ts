@@ -43,9 +43,9 @@ test("an empty list of one's own is not the same as none", () => {
 });
 
 test("keys that these pages do not know are shown as rules spell them", () => {
-  const lines = diff({}, { text: { contact: { phone: true } }, cascade: [1, 2] });
+  const lines = diff({}, { text: { contact: { phone: true } }, audio: [1, 2] });
   assert.deepEqual(lines, [
-    { what: "cascade", from: null, to: "[1,2]" },
+    { what: "audio", from: null, to: "[1,2]" },
     { what: "text.contact.phone", from: null, to: "yes" },
   ]);
 });

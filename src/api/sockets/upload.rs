@@ -124,7 +124,7 @@ impl Connection {
 
     /// Looks the rules up, and begins.
     async fn open(&mut self, socket: &mut WebSocket, start: Start) -> Result<(), End> {
-        match ruling(&self.state, start.room, start.rules).await {
+        match ruling(&self.state, start.room, start.rules, false).await {
             Ok(ruling) => {
                 self.ruling = Some(ruling);
                 let name = self.session.name().to_owned();

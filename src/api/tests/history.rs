@@ -1,7 +1,7 @@
 //! Routes over the database: rules, detections, totals, feedback, the audit log.
 
 use super::*;
-use crate::store::{Detection, Kind};
+use crate::store::{Detection, Kind, Thumbnail};
 
 impl Bench {
     async fn change(&self, method: Method, path: &str, body: &Value, tag: Option<&str>) -> Reply {
@@ -31,6 +31,7 @@ impl Bench {
                     frame: 1,
                     findings: 2,
                     rule: None,
+                    has_thumbnail: false,
                 }
             })
             .collect();
@@ -248,5 +249,29 @@ async fn history_is_for_operators() {
         assert_problem(&bench.get(path).await, 401, "unauthenticated");
         let builder = request(Method::GET, path).header("authorization", bearer("viewer", 60));
         assert_problem(&bench.send(builder.body(Body::empty()).unwrap()).await, 403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn the_picture_of_a_detection_is_for_operators_and_never_stored_on_the_way() {
+    let bench = bench(dev());
+    let (stream_id, ids) = bench.with_detections(&["FACE_FEMALE", "FACE_MALE"]).await;
+    let jpeg: Arc<[u8]> = vec![0xff, 0xd8, 7].into();
+    let (detection_id, room) = (ids[0], "stage".to_owned());
+    let thumbnail = Thumbnail { detection_id, stream_id, room, jpeg: jpeg.clone() };
+    bench.store.write_thumbnail(&thumbnail).await.unwrap();
+    let events = bench.get("/censorship/events").await;
+    let said = |at: usize| events.body["events"][at]["hasThumbnail"].clone();
+    assert_eq!((said(0), said(1)), (json!(false), json!(true)), "{}", events.text);
+    let path = |id: &dyn std::fmt::Display| format!("/censorship/events/{id}/thumbnail");
+    let request = request(Method::GET, &path(&ids[0])).body(Body::empty()).unwrap();
+    let response = bench.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "image/jpeg");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let body = axum::body::to_bytes(response.into_body(), 1_024).await.unwrap();
+    assert_eq!(body[..], jpeg[..]);
+    for missing in [ids[1].to_string(), Uuid::nil().to_string(), "one".into()] {
+        assert_problem(&bench.get(&path(&missing)).await, 404, "unknown-thumbnail");
     }
 }

@@ -43,12 +43,31 @@ async fn a_picture_is_answered_by_what_is_covered_and_why() {
         assert_eq!((&covered["kind"], &covered["action"]), (&json!("class"), &json!("solid")));
         assert_eq!(reply.headers["cache-control"], "no-store");
     }
-    assert_eq!(bench.said(), ["preview Some(\"stage\")", "preview Some(\"stage\")"]);
+    assert_eq!(bench.said(), ["preview over Some(\"stage\")"; 2]);
     let twice = send(&bench, "/process/frame?roomName=other", body, kind).await;
     assert_problem(&twice, 422, "invalid-request");
-    let reply = send(&bench, "/process/frame?roomName=stage", picture, "image/png").await;
+    let reply = send(&bench, "/process/frame?roomName=stage", picture.clone(), "image/png").await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
     assert_eq!(reply.body["passed"][0]["reason"], "allowed", "{}", reply.text);
+}
+
+#[tokio::test]
+async fn rules_can_be_tried_as_if_they_were_saved() {
+    let mut bench = bench(dev());
+    let path = "/censorship/rules/check";
+    let fields: [(&str, &[u8]); 3] =
+        [("picture", &png(64, 48)), ("rules", RULES), ("roomName", b"stage")];
+    for (said, place) in [("true", "instead of"), ("false", "over")] {
+        let (body, kind) = form(&[&fields[..], &[("replace", said.as_bytes())]].concat());
+        let reply = send(&bench, path, body, kind).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        assert_eq!(bench.said(), [format!("preview {place} Some(\"stage\")")]);
+    }
+    let text = json!({ "text": "hello", "rules": {}, "replace": true });
+    assert_eq!(bench.post(path, &text).await.status, StatusCode::OK);
+    assert_eq!(bench.said(), ["preview instead of None"]);
+    let (body, kind) = form(&[&fields[..], &[("replace", b"perhaps")]].concat());
+    assert_problem(&send(&bench, path, body, kind).await, 400, "malformed-request");
 }
 
 #[tokio::test]

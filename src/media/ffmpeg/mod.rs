@@ -1,6 +1,7 @@
 //! The only `unsafe` code: what FFmpeg's safe wrapper leaves out.
 #![allow(unsafe_code)]
 
+pub(super) mod cuda;
 mod mp4;
 
 use std::sync::Once;

@@ -3,8 +3,9 @@
 use ffmpeg_next as ff;
 use ffmpeg_next::format::Pixel;
 
-use super::super::bitstream::{Content, content};
+use super::super::bitstream::{Content, content, nal_type, nals, strip};
 use super::super::decode::Decoder;
+use super::super::encode::renumber::renumber;
 use super::*;
 
 const SIZE: (u32, u32) = (320, 180);
@@ -90,4 +91,25 @@ fn full_range_keeps_its_values_through_a_conversion() {
     assert!(shown.colour().full_range);
     // The square of 210 in limited range is this in full range.
     assert!(shown.planes()[0].row(20)[20].abs_diff(226) <= 3);
+}
+
+/// What NVENC writes has the ids of a source; with those of ours it is the same pictures.
+#[test]
+fn parameter_sets_with_another_id_change_no_picture() {
+    let params = "repeat-headers=1:annexb=1:keyint=4";
+    let options = [("tune", "zerolatency"), ("profile", "baseline"), ("x264-params", params)];
+    let frames = foreign(VideoCodec::H264, "libx264", Pixel::YUV420P, &options);
+    let mut decoders = [0, 1].map(|_| Decoder::open(VideoCodec::H264).unwrap());
+    for frame in &frames {
+        let data = renumber(&strip(&frame.data)).expect("baseline has no arithmetic coding");
+        let sets = nals(&data).filter(|nal| nal_type(nal) == 7).all(|nal| nal[4] >> 5 == 0b010);
+        assert!(sets, "the id of every sequence set is 1");
+        let renumbered = VideoFrame { data: data.into(), ..frame.clone() };
+        let [ours, theirs] = &mut decoders;
+        let (ours, theirs) = (ours.decode(frame).unwrap(), theirs.decode(&renumbered).unwrap());
+        assert!(psnr(&ours.unwrap(), &theirs.unwrap()) > 100.0, "the same samples");
+    }
+    let options = [("tune", "zerolatency"), ("profile", "main"), ("x264-params", params)];
+    let frames = foreign(VideoCodec::H264, "libx264", Pixel::YUV420P, &options);
+    assert_eq!(renumber(&strip(&frames[0].data)), None, "with arithmetic coding it cannot be done");
 }

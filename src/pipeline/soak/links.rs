@@ -56,7 +56,9 @@ pub(super) fn links(policy: &Policy) -> anyhow::Result<Ends> {
         figures: Arc::new(Figures::default()),
         delay: Arc::new(Delay::new(policy)),
         encoders: Arc::new(crate::runtime::Permits::new(1)),
+        engines: crate::media::Engines::default(),
         trace: crate::telemetry::trace::StreamTrace::default(),
+        thumbnails: None,
     };
     Ok(Ends { links, outgoing, upstream })
 }

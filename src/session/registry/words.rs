@@ -40,19 +40,26 @@ impl Registry {
         policy
     }
 
-    /// What would hold with rules on top of the room's; or what is wrong with them. Nothing changes.
+    /// What would hold with rules on top of the room's, or in the place of those that are kept of it
+    /// (without a room: of the global ones); or what is wrong with them. Nothing changes.
     pub(super) fn preview(
         &self,
         room: &str,
         rules: &Document,
+        replace: bool,
     ) -> Result<(Document, Policy), Vec<String>> {
         let problems = crate::pipeline::problems(rules, &self.detect);
         if !problems.is_empty() {
             return Err(problems);
         }
-        let own = rules.over(&self.said(room).rules);
-        let all = own.over(&self.rulebook.document(room)).over(&self.settings.rules);
-        Ok((all, self.policy(room, &own)))
+        let own = match (replace, room) {
+            (false, _) => rules.over(&self.said(room).rules).over(&self.rulebook.document(room)),
+            (true, "") => rules.clone(),
+            (true, _) => rules.over(&self.rulebook.document("")),
+        };
+        let mut policy = self.settings.policy(&own);
+        self.rulebook.adjust(room, &mut policy);
+        Ok((own.over(&self.settings.rules), policy))
     }
 
     /// New rules, also for the streams that run. A room's are the last word on it: what its

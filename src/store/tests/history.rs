@@ -92,7 +92,7 @@ async fn what_another_process_left_open_ends_after_a_minute_without_a_new_heartb
         let (store, elsewhere) = (opened(url).await, Store::open(url, 4, "there:1").await.unwrap());
         write(&store, std::slice::from_ref(&mine), &[]).await;
         write(&elsewhere, std::slice::from_ref(&other), &[]).await;
-        let keeper = Keeper::new(store.clone(), 0);
+        let keeper = Keeper::new(store.clone(), 0, 1);
         let (mut silence, begin) = (silence::Silence::default(), clock::now());
         let mut after = async |seconds| {
             keeper.close(&mut silence, begin + Duration::from_secs(seconds)).await.unwrap()
@@ -246,7 +246,7 @@ async fn what_is_too_old_goes_and_nothing_else() {
             .chain([detection(&long, "A", 49 * day), detection(&new, "A", 50 * day)])
             .collect();
         write(store, &[ended(old.clone(), day + 5_000), new.clone(), long.clone()], &found).await;
-        let keeper = Keeper::new(store.clone(), 10);
+        let keeper = Keeper::new(store.clone(), 10, 1);
         let now = time(50 * day) + SignedDuration::from_secs(1);
         assert_eq!(keeper.clean(now).await.unwrap(), 1_200 + 1 + 2, "detections, stream, hour");
         assert_eq!(keeper.clean(now).await.unwrap(), 0);
@@ -257,7 +257,7 @@ async fn what_is_too_old_goes_and_nothing_else() {
             detections(store, DetectionFilter::default()).await,
             [found[1_201].clone(), found[1_200].clone()]
         );
-        let all = Keeper::new(store.clone(), 0);
+        let all = Keeper::new(store.clone(), 0, 1);
         assert_eq!(all.clean(time(5_000 * day)).await.unwrap(), 0, "for ever");
     })
     .await;

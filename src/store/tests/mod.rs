@@ -5,6 +5,7 @@ mod journal;
 mod keys;
 mod migrations;
 pub(crate) mod server;
+mod thumbnails;
 mod words;
 
 use jiff::Timestamp;
@@ -100,6 +101,7 @@ fn detection(stream: &Record, class: &str, millis: i64) -> Detection {
         frame: 7,
         findings: 30,
         rule: Some("damn".to_owned()),
+        has_thumbnail: false,
     }
 }
 

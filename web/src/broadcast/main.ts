@@ -1,12 +1,12 @@
 import { call, Problem, why } from "../lib/api";
 import { confirmed } from "../lib/confirm";
 import { h, put, say, toast } from "../lib/dom";
-import { icon } from "../lib/icons";
 import { header, serviceWorker } from "../lib/shell";
 import { signedIn, signOut } from "../lib/signin";
 import { pause } from "../lib/sse";
 import type { Started, Stream, Ticket } from "../lib/types";
 import { t } from "../texts";
+import { Controls } from "./controls";
 import { Figures } from "./figures";
 import { Publisher } from "./publisher";
 import { report } from "./report";
@@ -33,41 +33,15 @@ class Page {
   private taken = "";
 
   readonly pill = h("span", { class: "pill", attrs: { role: "status" } });
-  private readonly go: HTMLButtonElement;
-  private readonly end: HTMLButtonElement;
-  private readonly mute: HTMLButtonElement;
+  private readonly controls = new Controls(this.setup, {
+    start: () => void this.start(),
+    end: () => void this.ask(),
+  });
   private readonly alert = h("div", { class: "alert bad", hidden: true, attrs: { role: "alert" } });
-  private readonly link = h("input", { id: "link", attrs: { readonly: "" } });
-  private readonly share: HTMLElement;
   private readonly holder = h("div", { class: "live-figures", hidden: true });
   private readonly main = h("main", { class: "broadcast", id: "main" });
 
   constructor(private readonly app: Element) {
-    const click = (act: () => void) => ({ attrs: { type: "button" }, on: { click: act } });
-    this.go = h(
-      "button",
-      { class: "button primary", ...click(() => void this.start()) },
-      t.broadcast.goLive,
-    );
-    this.end = h(
-      "button",
-      { class: "button danger full", ...click(() => void this.ask()) },
-      icon("stop"),
-      t.broadcast.end,
-    );
-    this.mute = h("button", { class: "button", ...click(() => this.toggleMute()) });
-    const copy = h(
-      "button",
-      { class: "button", ...click(() => void this.copy()) },
-      icon("copy"),
-      t.broadcast.copy,
-    );
-    this.share = h(
-      "div",
-      { class: "field share", hidden: true },
-      h("label", { attrs: { for: "link" } }, t.broadcast.link),
-      h("div", { class: "row" }, this.link, copy),
-    );
     this.setup.onTracks = () => this.tracksChanged();
   }
 
@@ -88,18 +62,13 @@ class Page {
       { class: "theirs", attrs: { "aria-labelledby": "theirs-title" } },
       h("h2", { id: "theirs-title" }, t.broadcast.theirs),
       this.theirs.stage,
-      this.share,
+      this.controls.share,
       this.holder,
       this.strip.element,
     );
     put(
       this.main,
-      h(
-        "div",
-        { class: "bar" },
-        h("h1", {}, t.broadcast.title),
-        h("div", { class: "row" }, this.mute, this.go, this.end),
-      ),
+      h("div", { class: "bar" }, h("h1", {}, t.broadcast.title), this.controls.buttons),
       this.alert,
       h("div", { class: "sides" }, this.setup.element, right),
     );
@@ -113,17 +82,11 @@ class Page {
     const air = onAir(phase);
     this.pill.dataset.state = phase;
     say(this.pill, t.broadcast.states[phase]);
-    this.go.hidden = air || phase === "ending";
-    this.go.disabled = false;
-    this.end.hidden = !air && phase !== "ending";
-    this.end.disabled = phase === "ending";
-    this.mute.hidden = !air;
-    this.share.hidden = !air;
+    this.controls.show(this.state);
     this.holder.hidden = !air;
     this.strip.element.hidden = !air;
     this.main.classList.toggle("on-air", air);
     this.setup.lock(air || phase === "ending");
-    this.shownMute();
     this.warn(phase === "failed" ? this.state.why : "");
     document.title = `${air ? `● ${this.room}` : t.broadcast.title} · ${t.product}`;
   }
@@ -176,7 +139,7 @@ class Page {
     this.figures = new Figures();
     put(this.holder, this.figures.element);
     this.strip.clear();
-    this.link.value = `${location.origin}/watch/${this.room}`;
+    this.controls.shareRoom(this.room);
     sessionStorage.setItem(RESUME, this.room);
     this.publisher = new Publisher(ticket, codec, this.sources(), {
       published: () => this.take({ kind: "published" }),
@@ -219,7 +182,7 @@ class Page {
     const failed = (error: unknown) => toast(why(error));
     if (video) this.publisher.setVideo(video, videoFrom).catch(failed);
     this.publisher.setAudio(audio).catch(failed);
-    this.shownMute();
+    this.controls.showMute();
   }
 
   private async ask(): Promise<void> {
@@ -256,33 +219,6 @@ class Page {
     this.publisher?.stop();
     [this.watchman, this.publisher] = [null, null];
     this.theirs.stop();
-  }
-
-  private toggleMute(): void {
-    for (const track of this.setup.stream?.getAudioTracks() ?? []) track.enabled = !track.enabled;
-    this.shownMute();
-  }
-
-  private shownMute(): void {
-    const track = this.setup.stream?.getAudioTracks()[0];
-    const muted = track ? !track.enabled : true;
-    put(
-      this.mute,
-      icon(muted ? "micOff" : "mic"),
-      muted ? t.broadcast.muteOff : t.broadcast.muteOn,
-    );
-    this.mute.title = t.broadcast.muteHelp;
-    this.mute.setAttribute("aria-pressed", String(muted));
-    this.mute.disabled = !track;
-  }
-
-  private async copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(this.link.value);
-      toast(t.broadcast.copied);
-    } catch {
-      this.link.select();
-    }
   }
 
   /** A page that was loaded again in mid-stream goes on by itself. */

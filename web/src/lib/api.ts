@@ -75,6 +75,11 @@ export async function picture(path: string, body: FormData, signal: AbortSignal)
   return (await send("POST", path, { body, headers, signal })).blob();
 }
 
+/** The same for a picture that is only fetched. */
+export async function image(path: string, signal: AbortSignal): Promise<Blob> {
+  return (await send("GET", path, { signal })).blob();
+}
+
 async function send(method: string, path: string, options: Options): Promise<Response> {
   const init: RequestInit = { method, headers: { ...headers(), ...options.headers } };
   if (options.body instanceof FormData) {
@@ -97,8 +102,8 @@ async function send(method: string, path: string, options: Options): Promise<Res
 }
 
 function remember(from: Headers): void {
-  // Tokens and changes of rules have a limit of their own, which says nothing of the others.
-  if (from.get("ratelimit-policy")?.startsWith('"strict"')) return;
+  // Tokens, changes of rules and pictures have limits of their own, which say nothing of the others.
+  if (!/^("api"|$)/.test(from.get("ratelimit-policy") ?? "")) return;
   const [remaining, reset] = [from.get("ratelimit-remaining"), from.get("ratelimit-reset")];
   quota = remaining && reset ? { remaining: Number(remaining), resetSeconds: Number(reset) } : null;
 }

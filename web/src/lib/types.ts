@@ -74,6 +74,8 @@ export interface Detection {
   detectionId?: string;
   /** Where the server keeps detections: when it was found. */
   at?: string;
+  /** Whether a covered picture of it is kept. */
+  hasThumbnail?: boolean;
 }
 
 export interface Health {
@@ -105,6 +107,8 @@ export interface Rules {
   delayMs?: "auto" | number;
   padding?: number;
   onFailure?: "cover" | "freeze" | "pass";
+  cascade?: boolean;
+  record?: { thumbnails?: boolean };
   [other: string]: unknown;
 }
 

@@ -22,6 +22,11 @@ export interface Seen extends Detection {
   time: number;
 }
 
+/** A detection that was told of has a picture now. */
+interface Pictured {
+  detectionId: string;
+}
+
 function seen(found: Detection): Seen {
   return { ...found, time: found.at ? Date.parse(found.at) : Date.now() };
 }
@@ -31,6 +36,8 @@ export class Live {
   streams: Stream[] = [];
   readonly histories = new Map<string, History>();
   readonly detections: Seen[] = [];
+  /** Grows with each picture of a detection that was already told of. */
+  pictures = 0;
   /** Why the last question had no answer; empty when it had one. */
   trouble = "";
   /** When it last had one. */
@@ -43,6 +50,7 @@ export class Live {
     void this.poll();
     void listen("/events", never, (message) => {
       if (message.event === "detection") this.detected(JSON.parse(message.data) as Detection);
+      else if (message.event === "thumbnail") this.pictured(JSON.parse(message.data) as Pictured);
       else if (message.event.startsWith("stream.")) this.wake.abort();
     });
   }
@@ -70,6 +78,14 @@ export class Live {
   private detected(found: Detection): void {
     this.detections.push(seen(found));
     if (this.detections.length > DETECTIONS) this.detections.shift();
+    this.tell();
+  }
+
+  private pictured({ detectionId }: Pictured): void {
+    const found = this.detections.find((one) => one.detectionId === detectionId);
+    if (!found) return;
+    found.hasThumbnail = true;
+    this.pictures += 1;
     this.tell();
   }
 

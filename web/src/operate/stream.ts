@@ -9,6 +9,7 @@ import { className, fill, t } from "../texts";
 import { spark } from "./chart";
 import { Feedback } from "./feedback";
 import type { Live, Seen } from "./live";
+import { Thumbnails } from "./thumbnails";
 import { SPAN, timeline } from "./timeline";
 
 /** Detections in the list. */
@@ -25,6 +26,7 @@ export class StreamPage {
   private readonly chart = h("div", { class: "timeline-window", attrs: { tabindex: "0" } });
   private readonly list = h("ol", { class: "detections" });
   private readonly feedback = new Feedback();
+  private readonly thumbnails = new Thumbnails();
   private readonly viewing: Viewing;
   private readonly ends: (() => void)[] = [];
   private drawn = "";
@@ -109,6 +111,7 @@ export class StreamPage {
 
   stop(): void {
     this.viewing.stop();
+    this.thumbnails.stop();
     for (const end of this.ends) end();
   }
 
@@ -191,13 +194,16 @@ export class StreamPage {
 
   private drawList(seen: Seen[]): void {
     const latest = seen.slice(-LISTED).reverse();
-    const key = `${latest.length} ${latest[0]?.time} ${this.feedback.version}`;
+    const { pictures } = this.live;
+    const key = `${latest.length} ${latest[0]?.time} ${this.feedback.version} ${pictures}`;
     if (key === this.drawn) return;
     this.drawn = key;
+    this.thumbnails.forget();
     const items = latest.map((one) =>
       h(
         "li",
-        {},
+        { attrs: one.detectionId ? { "data-detection": one.detectionId } : {} },
+        this.thumbnails.place(one),
         h("strong", {}, className(one.class)),
         h("span", { class: "help" }, `${percent(one.score)} · ${timeOfDay(new Date(one.time))}`),
         this.feedback.buttons(one, () => this.draw()),

@@ -19,6 +19,7 @@ fn detection() -> Value {
         "bbox": [412.0, 180.5, 96.0, 90.0],
         "frame": 157,
         "findings": 24,
+        "hasThumbnail": true,
     })
 }
 
@@ -59,6 +60,15 @@ pub(super) fn all() -> Vec<Operation> {
             "text/csv",
             "detectionId,at,streamId,roomName,kind,class,score,x,y,width,height,frame,findings\r\n",
         );
+    let thumbnail =
+        operation("get", "/censorship/events/{id}/thumbnail", "events", "See a detection")
+            .about(
+                "A small picture of what was found and its surroundings, with all that the rules \
+                 cover covered: at most 96x72 pixels. Kept for `record.thumbnail_hours`. Counted \
+                 apart from other calls: 20 times as many.",
+            )
+            .gives_text("image/jpeg", "The picture; `Cache-Control: no-store`.", "(a JPEG)")
+            .may(404, "No picture of that detection is kept; `unknown-thumbnail`.");
     let room = operation("get", "/room/analytics/{room}", "events", "Totals of a room")
         .query::<analytics::Asked>()
         .gives::<analytics::Totals>(
@@ -84,7 +94,7 @@ pub(super) fn all() -> Vec<Operation> {
         "A page.",
         json!({ "entries": [entry], "nextCursor": null }),
     );
-    [vec![sessions, detections, room, all, audit], notifications()].concat()
+    [vec![sessions, detections, thumbnail, room, all, audit], notifications()].concat()
 }
 
 fn notifications() -> Vec<Operation> {

@@ -45,6 +45,7 @@ fn form(required: &[&str]) -> Value {
             "text": { "type": "string", "description": "A text of at most 65,536 bytes." },
             "rules": { "$ref": format!("#/components/schemas/{rules}") },
             "roomName": { "type": "string", "minLength": 3, "maxLength": 50 },
+            "replace": { "type": "boolean", "default": false },
         },
         "required": required,
         "additionalProperties": false,
@@ -85,7 +86,8 @@ fn check() -> Operation {
     )
     .about(
         "What would be covered and why, under the rules that hold in a room or with `rules` on \
-         top. Nothing is kept and nothing changes. With `Accept: image/*` the censored picture. \
+         top; with `replace`, in the place of what is kept for the room, as if they were saved. \
+         Nothing is kept and nothing changes. With `Accept: image/*` the censored picture. \
          `start` and `end` count Unicode characters. Counts against the strict limit.",
     )
     .takes::<CheckText>(json!({

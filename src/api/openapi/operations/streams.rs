@@ -21,6 +21,8 @@ fn statistics() -> Value {
         "bytesIn": 15_400_000,
         "bytesOut": 15_100_000,
         "forwardedShare": 0.92,
+        "decoder": "software",
+        "encoder": "software",
     })
 }
 

@@ -37,6 +37,9 @@ export function problems(rules: unknown): string[] {
   if (all.onFailure !== undefined && !["cover", "freeze", "pass"].includes(all.onFailure)) {
     found.push("onFailure: must be cover, freeze or pass");
   }
+  if (all.cascade !== undefined && typeof all.cascade !== "boolean") {
+    found.push("cascade: must be true or false");
+  }
   return found;
 }
 

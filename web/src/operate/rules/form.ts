@@ -140,7 +140,37 @@ export class RulesForm {
       field("failure", words.onFailure, choice("failure", words.failures, "onFailure", onFailure)),
       field("delay", words.delay, number("delay", "delayMs", "10", delayMs)),
       field("padding", words.padding, number("padding", "padding", "0.05", padding)),
+      field("cascade", words.cascade, this.sparing()),
+      field("thumbnails", words.thumbnails, this.keeping()),
     ];
+  }
+
+  /** Whether looks at frames without the colour of skin are spared. */
+  private sparing(): Node {
+    return this.decide("cascade", words.sparing, this.rules.cascade, (cascade) => {
+      this.edit({ cascade });
+    });
+  }
+
+  /** Whether pictures of what is found are kept. */
+  private keeping(): Node {
+    const { thumbnails } = this.rules.record ?? {};
+    return this.decide("thumbnails", words.keeping, thumbnails, (keep) => {
+      this.edit({ record: keep === undefined ? undefined : { thumbnails: keep } });
+    });
+  }
+
+  /** A choice of on, off, and what the level below says. */
+  private decide(
+    id: string,
+    names: Record<"default" | "on" | "off", string>,
+    now: boolean | undefined,
+    change: (picked: boolean | undefined) => void,
+  ): Node {
+    const picked = now === undefined ? "default" : now ? "on" : "off";
+    return this.pick(id, names, picked, (name) => {
+      change(name === "default" ? undefined : name === "on");
+    });
   }
 
   private pick(

@@ -67,7 +67,7 @@ class Editor {
     private readonly room: string | null,
   ) {
     this.path = room ? `/censorship/rules/${room}` : "/censorship/rules";
-    this.trial = new Trial(() => this.rules);
+    this.trial = new Trial(() => this.rules, room);
     this.versions = new Versions(room, (document) => this.restore(document));
     this.json.addEventListener("change", () => this.readJson());
   }

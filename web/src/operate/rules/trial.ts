@@ -43,7 +43,10 @@ export class Trial {
   private readonly result = h("div", { class: "trial-result" });
   readonly element: HTMLElement;
 
-  constructor(private readonly rules: () => Rules) {
+  constructor(
+    private readonly rules: () => Rules,
+    private readonly room: string | null,
+  ) {
     const submit = (event: Event) => {
       event.preventDefault();
       void this.start();
@@ -101,13 +104,15 @@ export class Trial {
     void this.start();
   }
 
-  /** What is asked: the picture, the text, and the rules as they stand. No room is named: a room's
-   *  own rules, as they are kept, would show through where the form says nothing any more. */
+  /** What is asked: the picture, the text, and the rules as they stand, in the place of those that
+   *  are kept: of the room, with what feedback has moved there, or of all rooms. */
   private ask(): FormData {
     const form = new FormData();
     if (this.file) form.set("picture", this.file);
     if (this.text.value.trim()) form.set("text", this.text.value);
     form.set("rules", JSON.stringify(this.rules()));
+    form.set("replace", "true");
+    if (this.room) form.set("roomName", this.room);
     return form;
   }
 

@@ -77,6 +77,7 @@ export const operate = {
   timeline: "Detections, last ten minutes",
   timelineEmpty: "Nothing was covered.",
   list: "Latest detections",
+  thumbnail: "{what}, covered, and what is around it",
   right: "Right",
   wrong: "Wrong",
   rightLong: "Right: {what} was rightly covered",

@@ -31,6 +31,18 @@ export const rules = {
     freeze: "Freeze the last checked picture",
     pass: "Show it unchecked",
   },
+  cascade: "Pictures without the colour of skin",
+  sparing: {
+    default: "As the server's rules say",
+    on: "Looked at no more often than must be",
+    off: "Looked at like all others",
+  },
+  thumbnails: "Small covered pictures of what is found",
+  keeping: {
+    default: "As the server's rules say",
+    on: "Kept for operators, for a time",
+    off: "Not kept",
+  },
   json: "As JSON",
   save: "Save",
   saved: "Saved. In force now.",
@@ -55,6 +67,8 @@ export const rules = {
     "text.allow": "Allowed words",
     "text.languages": "Languages",
     "text.unread": "Words not read yet",
+    cascade: "Fewer looks without the colour of skin",
+    "record.thumbnails": "Small covered pictures",
   } as Record<string, string>,
   trial: {
     title: "Try these rules",
