@@ -19,6 +19,10 @@ use super::ffmpeg::{self, cuda::Device};
 
 mod proof;
 
+/// What FFmpeg does not say when it gets no context; its own error misleads.
+const NO_CONTEXT: &str = "no CUDA context: its driver or the GPU is missing, or its memory is full; \
+                          `scrim check-gpu` says which";
+
 /// `media.decoder`: what decodes streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -219,7 +223,7 @@ impl Card {
     fn device(&self) -> Result<Device, String> {
         let mut slot = self.slot();
         if slot.is_none() {
-            *slot = Some(Device::open(self.number).map_err(|error| no_context(&error))?);
+            *slot = Some(Device::open(self.number).map_err(|_| NO_CONTEXT)?);
         }
         slot.as_ref().and_then(Device::share).ok_or_else(|| "out of memory".to_owned())
     }
@@ -253,14 +257,6 @@ impl Seat {
             *slot = None;
         }
     }
-}
-
-/// What FFmpeg does not say when it gets no context.
-fn no_context(error: &ffmpeg_next::Error) -> String {
-    format!(
-        "no CUDA context ({error}): its driver or the GPU is missing, or its memory is full; \
-         `scrim check-gpu` says which"
-    )
 }
 
 #[cfg(test)]
