@@ -28,11 +28,11 @@ const NO_CONTEXT: &str = "no CUDA context: its driver or the GPU is missing, or 
 #[serde(rename_all = "lowercase")]
 pub enum Decoding {
     /// NVDEC where there is one that works, else the processor.
-    #[default]
     Auto,
     /// NVDEC; a machine without one is no machine to start on.
     Nvdec,
     /// The processor.
+    #[default]
     Software,
 }
 
@@ -41,11 +41,11 @@ pub enum Decoding {
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// NVENC where there is one that works, else the processor.
-    #[default]
     Auto,
     /// NVENC; a machine without one is no machine to start on.
     Nvenc,
     /// The processor.
+    #[default]
     Software,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is known of a cell moves along with what it shows. Pure.
 
-use super::entering::{self, ENTERING};
+use super::entering;
 use super::motion::Field;
 use super::sheet::{CELL, Sheet};
 use super::sieve::{contrast, could_be_text, edges_within};
@@ -129,8 +129,8 @@ impl Cells {
     /// What has come in over an edge of the picture is searched together, once some of it may be a
     /// word.
     fn let_in(&mut self) {
-        for side in entering::sides((self.columns, self.rows)) {
-            let is_enough = |i: usize| self.cells[i].open && self.cells[i].depth > ENTERING;
+        for (side, least) in entering::sides((self.columns, self.rows)) {
+            let is_enough = |i: usize| self.cells[i].open && self.cells[i].depth > least;
             if side.clone().any(is_enough) {
                 side.for_each(|i| self.cells[i].entering = false);
             }

@@ -7,9 +7,10 @@
 use super::motion::Field;
 use super::sheet::CELL;
 
-/// How much may come in over an edge before it is searched, in samples: 14 pixels of 1280×720, in
-/// which two letters or a part of a line may be seen, but no word.
-pub(super) const ENTERING: u32 = CELL as u32 - 1;
+/// How much may come in over the edge above or below, left or right before it is searched, in
+/// samples. Of 1280×720 that is 6 pixels, less than any line is high, and 14, in which two letters
+/// may be seen but no word.
+const ENTERING: [u32; 2] = [3, CELL as u32 - 1];
 
 /// By how many samples the picture came in over the edge that the cell at `at` (column and row)
 /// lies at, as the neighbour further inside shows it; negative: went out. At a corner the greater.
@@ -38,15 +39,16 @@ pub(super) fn come_in(
     across.max(down)
 }
 
-/// The cells at each of the four edges.
+/// The cells at each of the four edges, and the depth up to which nothing there can be a word.
 pub(super) fn sides(
     (columns, rows): (usize, usize),
-) -> [std::iter::StepBy<std::ops::Range<usize>>; 4] {
+) -> [(std::iter::StepBy<std::ops::Range<usize>>, u32); 4] {
     let all = columns * rows;
+    let [down, across] = ENTERING;
     [
-        (0..columns).step_by(1),
-        (all - columns..all).step_by(1),
-        (0..all).step_by(columns),
-        (columns - 1..all).step_by(columns),
+        ((0..columns).step_by(1), down),
+        ((all - columns..all).step_by(1), down),
+        ((0..all).step_by(columns), across),
+        ((columns - 1..all).step_by(columns), across),
     ]
 }

@@ -30,6 +30,10 @@ export interface Statistics {
   bytesIn: number;
   bytesOut: number;
   forwardedShare: number;
+  /** What decodes the stream, in words; empty before its first picture. */
+  decoder?: string;
+  /** What encodes it, in words; empty while nothing was encoded. */
+  encoder?: string;
 }
 
 export interface Stream {

@@ -174,6 +174,7 @@ export class StreamPage {
           ? `${rate(rates.in)} / ${rate(rates.out)}`
           : `${bytes(all.bytesIn)} / ${bytes(all.bytesOut)}`,
       ],
+      [words.engines, `${all.decoder || t.common.unknown} / ${all.encoder || t.common.unknown}`],
       [words.analysed, count(all.frames.analysed)],
       [t.operate.outcome.covered, count(all.frames.covered)],
       [t.operate.outcome.unverified, count(all.frames.coveredUnverified)],

@@ -89,6 +89,7 @@ export const operate = {
     viewers: "Viewers now / most",
     forwarded: "Forwarded untouched",
     rate: "In / out",
+    engines: "Decoded / encoded by",
     time: "On air",
     analysed: "Frames analysed",
   },
