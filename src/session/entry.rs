@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::admission::Presence;
 use super::memory::Said;
 use super::status::Status;
-use super::stream::Control;
+use super::stream::{Control, End};
 use super::{Origin, StartError, Statistics, Summary, Viewers};
 use crate::censor::{Document, Policy};
 use crate::livekit::processed_room;
@@ -45,6 +45,30 @@ pub(super) struct Entry {
     pub shown: Option<Live>,
     /// It has not been told of its newest rules: its queue was full.
     pub untold: bool,
+}
+
+/// How a stream's task came out.
+pub(super) enum Course {
+    /// It ran, and ended.
+    Ended(End),
+    /// It was never in both rooms.
+    NotStarted(NotStarted),
+}
+
+/// Those who wait for a stream that could not be started. They are told when nothing is left of it:
+/// whoever tries again at once must not hear that it runs.
+pub(super) struct NotStarted {
+    pub error: StartError,
+    /// See [`Entry::opened`].
+    pub opened: watch::Sender<Option<Result<(), StartError>>>,
+    pub reply: oneshot::Sender<Result<Summary, StartError>>,
+}
+
+impl NotStarted {
+    pub(super) fn tell(self) {
+        self.opened.send_replace(Some(Err(self.error.clone())));
+        let _ = self.reply.send(Err(self.error));
+    }
 }
 
 impl Entry {

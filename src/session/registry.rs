@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::admission::{Presence, Refusal, admit};
-use super::entry::Entry;
+use super::entry::{Course, Entry, NotStarted};
 use super::load::Load;
 use super::memory::{Memory, Said};
 use super::open::{self, Opened};
@@ -55,7 +55,7 @@ pub struct Registry {
     encoders: Arc<Permits>,
     /// What this machine does; changes once a second.
     load: watch::Receiver<Load>,
-    tasks: JoinSet<(Uuid, Option<End>)>,
+    tasks: JoinSet<(Uuid, Course)>,
     /// Operators who wait until a stream that started by itself is in its rooms.
     claims: JoinSet<()>,
 }
@@ -272,14 +272,12 @@ impl Registry {
                     let end = stream.run(stop).await;
                     rooms.leave().await;
                     trace.end(end.reason(), clock::now());
-                    (id, Some(end))
+                    (id, Course::Ended(end))
                 }
                 Err(error) => {
                     tracing::warn!(stream_id = %id, room = summary.room_name, %error, "stream not started");
                     trace.end(Some(&error.to_string()), clock::now());
-                    opened_in.send_replace(Some(Err(error.clone())));
-                    let _ = reply.send(Err(error));
-                    (id, None)
+                    (id, Course::NotStarted(NotStarted { error, opened: opened_in, reply }))
                 }
             }
         });
@@ -323,8 +321,8 @@ impl Registry {
         let _ = reply.send(past.cloned());
     }
 
-    fn ended(&mut self, ended: Result<(Uuid, Option<End>), tokio::task::JoinError>) {
-        let (id, end) = match ended {
+    fn ended(&mut self, ended: Result<(Uuid, Course), tokio::task::JoinError>) {
+        let (id, course) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%error, "a stream's task died");
@@ -336,12 +334,15 @@ impl Registry {
         let said = std::mem::take(&mut entry.said);
         self.memory.keep(entry.room.clone(), said, Timestamp::now());
         self.gauge();
-        // Never started: it leaves no trace.
-        let Some(end) = end else {
-            for reply in entry.waiting_for_end {
-                let _ = reply.send(None);
+        let end = match course {
+            Course::Ended(end) => end,
+            // It leaves no trace.
+            Course::NotStarted(failed) => {
+                for reply in entry.waiting_for_end {
+                    let _ = reply.send(None);
+                }
+                return failed.tell();
             }
-            return;
         };
         let mut summary = entry.summary();
         (summary.state, summary.ended_at) = (State::Ended, Some(Timestamp::now()));
@@ -371,7 +372,8 @@ impl Registry {
         let dead: Vec<Uuid> =
             self.live.iter().filter(|e| e.controls.is_closed()).map(|e| e.id).collect();
         for id in dead {
-            self.ended(Ok((id, Some(End::Lost("the stream's task died; see the log".into())))));
+            let end = End::Lost("the stream's task died; see the log".into());
+            self.ended(Ok((id, Course::Ended(end))));
         }
     }
 
@@ -553,6 +555,12 @@ mod tests {
         assert!(matches!(claim, Err(StartError::Livekit(_))), "{claim:?}");
         assert_eq!(metrics.streams_refused(crate::telemetry::Refused::Streams).get(), 1);
         assert!(manager.list().await.is_empty());
+        // Nothing of what failed stands in the way, however soon it is tried again.
+        for _ in 0..20 {
+            let again = by("stage", Origin::Operator).await;
+            assert!(matches!(again, Err(StartError::Livekit(_))), "{again:?}");
+            assert!(manager.list().await.is_empty());
+        }
         manager.close().await;
     }
 }
