@@ -127,11 +127,12 @@ impl Cells {
     }
 
     /// What has come in over an edge of the picture is searched together, once some of it may be a
-    /// word.
+    /// word. Corners belong to two edges, and do not decide.
     fn let_in(&mut self) {
         for (side, least) in entering::sides((self.columns, self.rows)) {
             let is_enough = |i: usize| self.cells[i].open && self.cells[i].depth > least;
-            if side.clone().any(is_enough) {
+            let inner = side.len().saturating_sub(2);
+            if side.clone().skip(1).take(inner).any(is_enough) {
                 side.for_each(|i| self.cells[i].entering = false);
             }
         }

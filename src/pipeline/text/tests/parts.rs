@@ -92,22 +92,25 @@ fn what_comes_in_is_searched_once_some_of_it_may_be_a_word_and_the_whole_side_wi
         let mut before = dots((0, 0));
         let mut cells = Cells::unknown(&before, 0.0);
         cells.search(&before, &whole(&before), 0.0);
+        // Looks until what came in is 8 samples wide, or 4 high.
+        let soonest = |by: i32, least: u32| (by != 0).then(|| least.div_ceil(by.unsigned_abs()));
+        let soonest = soonest(dx, 8).into_iter().chain(soonest(dy, 4)).min().unwrap();
         let (mut waited, mut searches) = (0, 0);
         for look in 1..=24 {
             let now = dots((look * dx, look * dy));
             let field = Field::between(&now, &before, None);
             cells.follow(&now, &field, f64::from(look));
-            waited += dx.abs().max(dy.abs());
+            waited += 1;
             if !patches(&cells, &now).is_empty() {
                 searches += 1;
-                assert!(waited >= 8, "{waited} samples at {dx}, {dy}: that is no word");
+                assert!(waited >= soonest, "{waited} looks at {dx}, {dy}: that is no word");
                 cells.search(&now, &whole(&now), f64::from(look));
                 waited = 0;
             }
-            assert!(waited < 16, "{waited} samples at {dx}, {dy} and no search");
+            assert!(waited < 2 * soonest, "{waited} looks at {dx}, {dy} and no search");
             before = now;
         }
-        assert!(searches >= 24 * dx.abs().max(dy.abs()) / 16, "{searches} at {dx}, {dy}");
+        assert!(searches >= 24 / (2 * soonest), "{searches} at {dx}, {dy}");
     }
 }
 
