@@ -52,7 +52,7 @@ const NVENC: [(&str, &str); 9] = [
 /// Real time, no picture withheld or dropped. Negative speeds fix the effort instead of following
 /// the processor's load, and are far cheaper for the same quality; -6 instead of -8 is worth 0.3 to
 /// 1.1 dB of what moves. A variable rate: with a constant one the first second is 3 dB worse. Free to
-/// overshoot for a moment: it then spends 101 to 104 % of the rate, else 93 %, for 0.14 to 0.22 dB less.
+/// overshoot for a moment: it then spends 100 to 104 % of the rate, else 92 to 95 %, and loses 0.14 to 0.23 dB less.
 const VPX: [(&str, &str); 7] = [
     ("deadline", "realtime"),
     ("cpu-used", "-6"),
